@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Why a packet got its verdict. Python reads the names from BTF, so a code
+ * keeps its number for ever: add at the end of its group, never reorder.
+ */
+#ifndef ECBPF_REASON_H
+#define ECBPF_REASON_H
+
+enum reason {
+	REASON_NONE = 0, /* the walk ended with nobody objecting */
+
+	/* The parser (packet.h): what it could not read, and why. */
+	REASON_NOT_IP = 1, /* ARP, LLDP, an unknown ethertype */
+	REASON_ETH_SHORT = 2, /* the frame ends inside the Ethernet header or a tag */
+	REASON_VLAN_DEPTH = 3, /* more than two VLAN tags */
+	REASON_IP4_SHORT = 4, /* the frame ends inside the IPv4 header or its options */
+	REASON_IP4_HEADER = 5, /* version or header length make no sense */
+	REASON_IP4_LENGTH = 6, /* total length below the header or beyond the frame */
+	REASON_IP6_SHORT = 7, /* the frame ends inside the IPv6 header */
+	REASON_IP6_HEADER = 8, /* the version is not 6 */
+	REASON_IP6_LENGTH = 9, /* payload length beyond the frame, or a jumbogram's 0 */
+	REASON_IP6_EXT_SHORT = 10, /* the packet ends inside an extension header */
+	REASON_IP6_EXT_DEPTH = 11, /* more extension headers than IP6_EXT_MAX */
+	REASON_L4_SHORT = 12, /* the packet ends inside the TCP, UDP or ICMP header */
+	REASON_TCP_HEADER = 13, /* data offset below 5 words or beyond the packet */
+
+	/* Subprograms written outside this project use numbers from here on. */
+	REASON_EXTERNAL = 0x8000,
+};
+
+#endif /* ECBPF_REASON_H */

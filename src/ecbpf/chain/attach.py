@@ -1,0 +1,183 @@
+"""Attach, replace in place and detach the root array, or nop, on an interface.
+
+Each is one change that packets can see, a call that the kernel makes whole or not at all; what comes before
+it prepares, what comes after it tidies. Killed anywhere, the interface has the old state or the new.
+"""
+
+import errno
+import os
+
+import ecbpf
+from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, look
+from ecbpf.chain.pins import folder_of, locked, make_folder
+from ecbpf.chain.repair import pin_chain, pin_link, repair
+from ecbpf.chain.sharing import share_chain, share_own
+from ecbpf.chain.slots import frags_of, occupied
+from ecbpf.errors import BusyError, DataError, EcbpfError, KernelError, MissingError, kernel_error
+from ecbpf.kernel.object import Object
+from ecbpf.kernel.probe import Answer, probe_xdp_frags, probe_xdp_link
+from ecbpf.kernel.program import Program
+from ecbpf.kernel.xdp import GENERIC, NATIVE, XdpLink, create_link
+from ecbpf.netdev.interfaces import index_of
+
+__all__ = ["attach", "attach_nop", "check_attach", "check_detach", "detach", "object_path"]
+
+_DRIVER_REFUSES = frozenset({errno.EINVAL, errno.ERANGE, errno.E2BIG, errno.EOPNOTSUPP})
+
+
+def object_path(name: str) -> str:
+    """The path of an object file that this package brings: "root", "nop", "printk"."""
+    return os.path.join(os.path.dirname(ecbpf.__file__), "objects", f"{name}.bpf.o")
+
+
+def check_attach(interface: str, *, generic: bool, force: bool) -> None:
+    """Raise what attach() would raise about the interface as it is now, and change nothing."""
+    _check(interface, look(interface), generic=generic, force=force)
+
+
+def _check(interface: str, occupant: Occupant | None, *, generic: bool, force: bool) -> None:
+    if occupant is None:
+        return
+    if not occupant.is_ours and not force:
+        raise BusyError(interface, f"{occupant.describe()} is not ours", "--force replaces it")
+    if generic and occupant.mode != GENERIC:
+        raise BusyError(
+            interface, f"{occupant.mode} mode is attached, generic was asked", f"ecbpf detach {interface} first"
+        )
+
+
+def attach(interface: str, *, generic: bool = False, force: bool = False, filename: str = "") -> str:
+    """Attach the root array; replace it in place, slots, counters and configuration kept, if there is one.
+
+    generic: in generic mode, for an interface without native XDP. force: replace a program that is not ours.
+    filename: the root's object, if not this package's. Returns what was done, for a person.
+
+    Raises DataError (no such interface, no such object), BusyError (a stranger, another mode),
+    VerifierError, MissingError, KernelError.
+    """
+    with locked():
+        occupant = repair(interface)
+        _check(interface, occupant, generic=generic, force=force)
+        mode = occupant.mode if occupant is not None else GENERIC if generic else NATIVE
+        if occupant is not None and occupant.is_root:
+            with _root_object(filename) as new:
+                share_chain(new, occupant.maps, interface, all_of_them=False)
+                share_own(new, occupant.maps)
+                if ".data.chain" not in occupant.maps:
+                    new.globals.chain_occupied = occupied(occupant)
+                _load_root(new, frags=frags_of(occupant))
+                _commit(interface, occupant, new.programs[ROOT_PROGRAM], mode)
+            return f"root array replaced in place ({mode})"
+        try:
+            _attach_new_root(interface, occupant, mode, filename, frags=False)
+        except DriverRefusalError:
+            # A large MTU wants programs that take several buffers; a driver without XDP refuses both.
+            if probe_xdp_frags() is not Answer.YES:
+                raise
+            _attach_new_root(interface, occupant, mode, filename, frags=True)
+        return f"root array attached{_in_place_of(occupant)} ({mode})"
+
+
+def attach_nop(interface: str, *, generic: bool = False, force: bool = False) -> str:
+    """Attach the inert program, in place of a root array if there is one; its slots and counters are gone then.
+
+    Arguments, result and errors as attach().
+    """
+    with locked(), Object.open(object_path("nop")) as new:
+        occupant = repair(interface)
+        _check(interface, occupant, generic=generic, force=force)
+        mode = occupant.mode if occupant is not None else GENERIC if generic else NATIVE
+        new.load()
+        _commit(interface, occupant, new.programs[NOP_PROGRAM], mode)
+        return f"nop attached{_in_place_of(occupant)} ({mode})"
+
+
+def detach(interface: str) -> str:
+    """Take the root array or nop off the interface, with its slots. Returns what was done, for a person.
+
+    Raises EcbpfError (nothing of ours is attached; a stranger is named), DataError, KernelError.
+    """
+    with locked():
+        occupant = _ours(interface, repair(interface))
+        occupant.take_off()
+        repair(interface)
+        return "nop detached" if occupant.is_nop else "root array detached"
+
+
+def check_detach(interface: str) -> None:
+    """Raise what detach() would raise about the interface as it is now, and change nothing."""
+    _ours(interface, look(interface))
+
+
+def _ours(interface: str, occupant: Occupant | None) -> Occupant:
+    if occupant is None:
+        raise EcbpfError(interface, "no root array attached", "nothing to detach")
+    if not occupant.is_ours:
+        raise BusyError(interface, f"{occupant.describe()} is not ours", "whoever attached it detaches it")
+    return occupant
+
+
+def _in_place_of(occupant: Occupant | None) -> str:
+    return "" if occupant is None else f" in place of {occupant.program.name or occupant.program.id}"
+
+
+def _root_object(filename: str) -> Object:
+    new = Object.open(filename or object_path("root"))
+    missing = [name for name in ("xdp_program_array", "xdp_stats") if name not in new.map_names]
+    missing += [ROOT_PROGRAM] * (ROOT_PROGRAM not in new.program_names)
+    if missing:
+        new.close()
+        raise DataError(new.name, f"not a root array: it lacks {', '.join(missing)}", "see bpf/root.bpf.c")
+    return new
+
+
+def _load_root(new: Object, *, frags: bool) -> None:
+    if "chain_frags" in new.globals:
+        new.globals.chain_frags = frags
+    new.load(frags=frags)
+
+
+def _attach_new_root(interface: str, occupant: Occupant | None, mode: str, filename: str, *, frags: bool) -> None:
+    with _root_object(filename) as new:
+        _load_root(new, frags=frags)
+        _commit(interface, occupant, new.programs[ROOT_PROGRAM], mode)
+
+
+class DriverRefusalError(KernelError):
+    """The driver does not take the program in this mode."""
+
+
+def _commit(interface: str, occupant: Occupant | None, program: Program, mode: str) -> None:
+    """Put the program on the interface: pins first, then the one change that packets see, then order."""
+    folder = folder_of(interface)
+    try:
+        make_folder(folder)
+        if program.name == ROOT_PROGRAM:
+            pin_chain(program, folder)
+        if occupant is None:
+            with _create_link(interface, program, mode) as link:
+                link.pin(os.path.join(folder, "link"))
+        else:
+            pin_link(occupant, folder)
+            occupant.replace(program)
+    except BaseException:
+        repair(interface)
+        raise
+    repair(interface)
+
+
+def _create_link(interface: str, program: Program, mode: str) -> XdpLink:
+    try:
+        return create_link(index_of(interface), program, mode)
+    except KernelError as error:
+        if probe_xdp_link() is Answer.NO:
+            raise MissingError("XDP links", "this kernel has none", "boot Linux 5.10 or later") from None
+        if error.errno == errno.EOPNOTSUPP and mode == NATIVE:
+            raise DriverRefusalError(
+                interface, error.errno, "its driver has no native XDP; --generic works with any"
+            ) from None
+        if error.errno in _DRIVER_REFUSES:
+            raise DriverRefusalError(
+                interface, error.errno, "the driver refuses; is the MTU, of it or its peer, too large for XDP?"
+            ) from None
+        raise kernel_error(interface, error.errno) from None

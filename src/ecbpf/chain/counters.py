@@ -1,0 +1,46 @@
+"""The counts of a root array: by slot and verdict, added up over the CPUs."""
+
+from ecbpf.chain.occupant import Occupant
+from ecbpf.chain.repair import SLOTS
+from ecbpf.kernel.values import total
+
+__all__ = ["ROOT", "VERDICTS", "Counts", "clear", "read", "totals"]
+
+VERDICTS = ("XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT", "XDP_INVALID_ACTION")
+ROOT = SLOTS  # CHAIN_ROOT in chain.h: the row of what the root decided alone
+
+Counts = dict[str, int]
+
+_TRIES = 100
+
+
+def read(root: Occupant, row: int) -> Counts:
+    """Packets by verdict that the slot `row` (or ROOT) decided since the last clear. Raises KernelError."""
+    return dict(zip(VERDICTS, total(root.maps["xdp_stats"][row]).verdict, strict=True))
+
+
+def totals(rows: list[Counts]) -> Counts:
+    """The sum of some rows."""
+    return {verdict: sum(row[verdict] for row in rows) for verdict in VERDICTS}
+
+
+def clear(root: Occupant) -> None:
+    """Set all counts to zero, while packets are being counted. Raises KernelError."""
+    for row in range(SLOTS + 1):
+        _clear(root, row)
+
+
+def _clear(root: Occupant, row: int) -> None:
+    """Zero one row, and again until no CPU had read a count before and written it back after."""
+    stats = root.maps["xdp_stats"]
+    before = stats[row]
+    for _ in range(_TRIES):
+        stats[row] = [type(before[0])()] * len(before)
+        after = stats[row]
+        if all(
+            new < old or old == 0
+            for olds, news in zip(before, after, strict=True)
+            for old, new in zip(olds.verdict, news.verdict, strict=True)
+        ):
+            return
+        before = after

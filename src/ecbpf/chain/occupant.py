@@ -1,0 +1,158 @@
+"""What runs on an interface, as the kernel has it: a root array of ours, nop, a stranger, nothing."""
+
+import contextlib
+import errno
+
+from ecbpf.errors import EcbpfError, KernelError
+from ecbpf.kernel.map import Map, open_map
+from ecbpf.kernel.program import Program, open_program
+from ecbpf.kernel.uapi import MAP_PROG_ARRAY
+from ecbpf.kernel.xdp import (
+    XdpLink,
+    detach_by_netlink,
+    find_links,
+    query,
+    replace_by_netlink,
+)
+from ecbpf.netdev.interfaces import index_of
+
+__all__ = ["NOP_PROGRAM", "ROOT_PROGRAM", "Occupant", "find_root", "look", "maps_of", "section_or_name"]
+
+ROOT_PROGRAM, NOP_PROGRAM = "xdp_root_prog", "xdp_nop_prog"
+_ATTEMPTS = 100
+
+
+class Occupant:
+    """The program on an interface."""
+
+    def __init__(self, interface: str, ifindex: int, program: Program, mode: str) -> None:
+        """program: owned from now on. mode: as in kernel.xdp."""
+        self.interface = interface
+        self.ifindex = ifindex
+        self.program = program
+        self.mode = mode
+        self._maps: dict[str, Map] | None = None
+
+    @property
+    def maps(self) -> dict[str, Map]:
+        """The maps of the program, see maps_of()."""
+        if self._maps is None:
+            self._maps = maps_of(self.program)
+        return self._maps
+
+    @property
+    def is_root(self) -> bool:
+        """Whether this is a root array of ours, of whatever version."""
+        array = self.maps.get("xdp_program_arr") if self.program.name == ROOT_PROGRAM else None
+        return array is not None and array.info.type == MAP_PROG_ARRAY and "xdp_stats" in self.maps
+
+    @property
+    def is_nop(self) -> bool:
+        """Whether this is our inert program."""
+        return self.program.name == NOP_PROGRAM
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this may be replaced without force."""
+        return self.is_nop or self.is_root
+
+    def link(self) -> XdpLink | None:
+        """The link that holds the program here, None if it was attached by netlink.
+
+        Raises EcbpfError where two links in different network namespaces could be meant.
+        """
+        links = find_links(self.program.id, self.ifindex)
+        if len(links) > 1:
+            raise EcbpfError(
+                self.interface,
+                f"program {self.program.id} is on interfaces of one index in two namespaces",
+                "let its owner take it off",
+            )
+        return links[0] if links else None
+
+    def describe(self) -> str:
+        """Id, name, mode and the way it is attached, for an error or a status line."""
+        links = find_links(self.program.id, self.ifindex)
+        how = f"by link {links[0].info.id}" if links else "by netlink"
+        return f"XDP program {self.program.id} ({self.program.name or 'no name'}), {self.mode}, attached {how}"
+
+    def replace(self, program: Program) -> None:
+        """Put `program` in the place of this one between two packets, by link or netlink as this one is.
+
+        Raises KernelError.
+        """
+        # netlink first: the kernel says EBUSY if a link owns the place. The other way round the link found
+        # could be one in another namespace, whose interface has the same index.
+        try:
+            replace_by_netlink(self.ifindex, program, self.program, self.mode)
+        except KernelError as error:
+            link = self.link() if error.errno == errno.EBUSY else None
+            if link is None:
+                raise
+            link.update(program, self.program)
+
+    def take_off(self) -> None:
+        """Leave the interface without a program. Raises KernelError."""
+        try:
+            detach_by_netlink(self.ifindex, self.program, self.mode)
+        except KernelError as error:
+            link = self.link() if error.errno == errno.EBUSY else None
+            if link is None:
+                raise
+            link.detach()
+
+
+def look(interface: str) -> Occupant | None:
+    """What runs on the interface, None if nothing does. Raises DataError (no such interface), KernelError."""
+    ifindex = index_of(interface)
+    for _ in range(_ATTEMPTS):
+        attached = query(ifindex)
+        if attached is None:
+            return None
+        # Between the two calls the program may be replaced and gone: look again.
+        with contextlib.suppress(ProgramGone):
+            return Occupant(interface, ifindex, _open(attached.program_id), attached.mode)
+    raise EcbpfError(interface, "its XDP program changes faster than one can look", "stop who does that")
+
+
+class ProgramGone(Exception):  # noqa: N818  (no error: a reason to look again)
+    """The program was replaced between the query and the look at it."""
+
+
+def _open(program_id: int) -> Program:
+    try:
+        return open_program(program_id)
+    except KernelError as error:
+        if error.errno == errno.ENOENT:
+            raise ProgramGone from None
+        raise
+
+
+def find_root(interface: str) -> Occupant:
+    """The root array on the interface. Raises EcbpfError if there is none."""
+    occupant = look(interface)
+    if occupant is None or not occupant.is_root:
+        raise EcbpfError(interface, "no root array attached", f"attach one: ecbpf attach {interface}")
+    return occupant
+
+
+def section_or_name(name: str, section: str | None) -> str:
+    """How a map is called where two versions of a program are compared.
+
+    A map's name has 15 characters in the kernel; a map of global variables is called by its section, since
+    the name before it is the object file's.
+    """
+    return section or name[:15]
+
+
+def maps_of(program: Program) -> dict[str, Map]:
+    """The maps that a running program uses, named as section_or_name() says. Raises KernelError."""
+    found: dict[str, Map] = {}
+    for map_id in program.map_ids():
+        map_ = open_map(map_id)
+        section = None
+        if map_.btf is not None and map_.info.btf_value_type_id:
+            value = map_.btf.types[map_.info.btf_value_type_id]
+            section = value.name if value.kind == "DATASEC" else None
+        found[section_or_name(map_.name, section)] = map_
+    return found

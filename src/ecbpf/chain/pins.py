@@ -1,0 +1,145 @@
+"""Where the pins of a root array lie, and the lock under which they change.
+
+``/sys/fs/bpf/ecbpf/IFNAME/`` for an interface of the machine's own network namespace,
+``/sys/fs/bpf/ecbpf/netns:INODE/IFNAME/`` for one of another: bpffs is one for all of them, names are not.
+
+The truth about an interface is what the kernel runs there; pins keep it alive and give it names. So any
+pin that is missing or out of date can be made again from what runs, by the next command.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+
+from ecbpf.errors import BusyError, KernelError, kernel_error
+from ecbpf.kernel.bpffs import BPFFS, is_bpffs, mount_bpffs, pin_name
+from ecbpf.kernel.xdp import XdpLink
+
+__all__ = ["folder_of", "folders", "live_link", "locked", "make_folder", "remove_folder", "rename_folder"]
+
+_HOME = os.path.join(BPFFS, "ecbpf")
+_NAMESPACE = "netns:"
+_LOCK_SECONDS = 30
+
+
+def _namespace_folder() -> str:
+    # The machine's own namespace is the only one with this sysctl (net_core_table in
+    # net/core/sysctl_net_core.c); /proc/1/ns/net may not be read everywhere, not even by root.
+    if os.path.exists("/proc/sys/net/core/netdev_budget"):
+        return _HOME
+    return os.path.join(_HOME, f"{_NAMESPACE}{os.stat('/proc/self/ns/net').st_ino}")
+
+
+def folder_of(interface: str) -> str:
+    """The folder for that interface of this network namespace, whether it is there or not."""
+    return os.path.join(_namespace_folder(), pin_name(interface))
+
+
+@contextlib.contextmanager
+def locked() -> Iterator[None]:
+    """Hold the lock of all ecbpf commands that change something; mounts bpffs if need be.
+
+    The kernel lets go of it when the holder dies. Raises BusyError after 30 s, MissingError, KernelError.
+    """
+    mount_bpffs()
+    _make(_HOME)
+    fd = os.open(_HOME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise BusyError(
+                        _HOME, f"another command has held the lock for {_LOCK_SECONDS} s", "see `fuser -v` of it"
+                    ) from None
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _make(path: str) -> None:
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise kernel_error(path, error.errno or errno.EIO) from None
+
+
+def make_folder(path: str) -> None:
+    """Make the folder, and that of its namespace if it is the first there. Raises KernelError."""
+    _make(os.path.dirname(path))
+    _make(path)
+
+
+def remove_folder(path: str, keep: str = "") -> None:
+    """Remove a folder and all pins in it, and that of its namespace if it is the last there.
+
+    keep: an entry to keep, and the folder with it. What is not there is fine. Raises KernelError.
+    """
+    try:
+        for entry in list(os.scandir(path)):
+            if entry.is_dir(follow_symlinks=False):
+                remove_folder(entry.path)
+            elif entry.name != keep:
+                os.unlink(entry.path)
+        if not keep:
+            os.rmdir(path)
+            if os.path.basename(os.path.dirname(path)).startswith(_NAMESPACE):
+                os.rmdir(os.path.dirname(path))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno != errno.ENOTEMPTY:  # others in that namespace
+            raise kernel_error(path, error.errno or errno.EIO) from None
+
+
+def rename_folder(path: str, target: str) -> None:
+    """Rename a folder, pins and all; nothing may stand at `target`. Raises KernelError."""
+    try:
+        _make(os.path.dirname(target))
+        os.rename(path, target)
+    except OSError as error:
+        raise kernel_error(path, error.errno or errno.EIO) from None
+
+
+def folders() -> list[str]:
+    """The folder of every interface, of every namespace."""
+    if not is_bpffs():
+        return []
+    found: list[str] = []
+    for name in _children(_HOME):
+        path = os.path.join(_HOME, name)
+        if name.startswith(_NAMESPACE):
+            found += [os.path.join(path, inner) for inner in _children(path)]
+        else:
+            found.append(path)
+    return found
+
+
+def _children(path: str) -> list[str]:
+    try:
+        return sorted(os.listdir(path))
+    except FileNotFoundError:
+        return []
+
+
+def live_link(folder: str) -> XdpLink | None:
+    """The link pinned in a folder if it still holds an interface, wherever that is now. Raises KernelError."""
+    try:
+        link = XdpLink.by_pin(os.path.join(folder, "link"))
+    except KernelError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        raise
+    if link.info.ifindex:
+        return link
+    link.close()
+    return None

@@ -1,0 +1,151 @@
+"""Make the pins agree with what the kernel runs.
+
+A command that was killed, an interface that was renamed, moved or deleted, a pin that somebody removed:
+every command that changes something begins here, under the lock, and finds order.
+"""
+
+import os
+
+from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, look, maps_of
+from ecbpf.chain.pins import folder_of, folders, live_link, make_folder, remove_folder, rename_folder
+from ecbpf.chain.sharing import CHAIN_MAPS
+from ecbpf.errors import KernelError
+from ecbpf.kernel.bpffs import pin_name
+from ecbpf.kernel.map import open_map
+from ecbpf.kernel.program import Program, open_program
+from ecbpf.kernel.uapi import BPF_OBJ_NAME_LEN
+
+__all__ = ["SLOTS", "pin_chain", "pin_link", "pin_slot", "repair", "slot_folder", "staged_folder"]
+
+SLOTS = 8
+_ELSEWHERE = "moved-away-link:"  # longer than an interface's name can be
+
+
+def slot_folder(folder: str, slot: int) -> str:
+    """Where the pins of the subprogram in a slot lie."""
+    return os.path.join(folder, f"slot{slot}")
+
+
+def staged_folder(folder: str, slot: int) -> str:
+    """Where the pins of the next subprogram of a slot lie until it is in."""
+    return slot_folder(folder, slot) + ":new"
+
+
+def repair(interface: str) -> Occupant | None:
+    """Bring the pins in order, those of `interface` for certain; returns what runs there, as look() does.
+
+    Afterwards the folder of the interface is there and complete if a program of ours runs on it, and is not
+    there if none does. Nothing that packets meet is changed. Raises as look(), KernelError.
+    """
+    occupant = look(interface)
+    ours = occupant if occupant is not None and occupant.is_ours else None
+    home = folder_of(interface)
+    for folder in folders():
+        _settle(folder, home, ours)
+    if ours is not None:
+        make_folder(home)
+        pin_link(ours, home)
+        if ours.is_root:
+            pin_chain(ours.program, home)
+            _settle_slots(ours, home)
+        else:
+            remove_folder(home, keep="link")
+    return occupant
+
+
+def _settle_slots(root: Occupant, home: str) -> None:
+    array = root.maps["xdp_program_arr"]
+    for slot in range(SLOTS):
+        program_id = array.get(slot)
+        folder, staged = slot_folder(home, slot), staged_folder(home, slot)
+        if program_id is None:
+            remove_folder(folder)
+        elif _pinned_program(staged) == program_id:
+            remove_folder(folder)
+            rename_folder(staged, folder)
+        else:
+            with open_program(program_id) as program:
+                pin_slot(program, folder)
+        remove_folder(staged)
+
+
+def _settle(folder: str, home: str, ours: Occupant | None) -> None:
+    """Decide about one folder: it stays, goes, or gets its right name."""
+    link = live_link(folder)
+    if link is None:
+        # Dead, or of a program that was attached by netlink: that one needs no pin to live, and is only
+        # judged where we know what runs.
+        if os.path.exists(os.path.join(folder, "link")) or (folder == home and ours is None):
+            remove_folder(folder)
+        return
+    with link:
+        program_id, number = link.info.prog_id, link.info.id
+    if ours is not None and program_id == ours.program.id:
+        if folder != home:
+            if os.path.exists(home):
+                _settle(home, home, None)
+            rename_folder(folder, home)
+    elif folder == home:
+        # A live link that is not on this interface: its interface has another name or namespace now.
+        with open_program(program_id) as program:
+            known = program.name in (ROOT_PROGRAM, NOP_PROGRAM)
+        if known:
+            rename_folder(folder, os.path.join(os.path.dirname(home), f"{_ELSEWHERE}{number}"))
+        else:
+            remove_folder(folder)
+
+
+def pin_link(occupant: Occupant, folder: str) -> None:
+    """Pin the link that holds the occupant, if one does, where it is not pinned already. Raises KernelError."""
+    path = os.path.join(folder, "link")
+    if os.path.exists(path):
+        return
+    link = occupant.link()
+    if link is not None:
+        with link:
+            link.pin(path)
+
+
+def pin_chain(root: Program, folder: str) -> None:
+    """Pin the chain's maps, where they are not pinned already. Raises KernelError."""
+    running = maps_of(root)
+    for name in CHAIN_MAPS:
+        existing = running.get(name if name.startswith(".") else name[: BPF_OBJ_NAME_LEN - 1])
+        if existing is not None:
+            _pin_map(existing.info.id, os.path.join(folder, pin_name(name.lstrip("."))))
+
+
+def pin_slot(program: Program, folder: str) -> None:
+    """Pin a subprogram as ``program`` and its own maps by their names, in place of what was there.
+
+    Raises KernelError.
+    """
+    path = os.path.join(folder, "program")
+    if _pinned_program(path) == program.id:
+        return
+    remove_folder(folder)
+    make_folder(folder)
+    shared = {name if name.startswith(".") else name[: BPF_OBJ_NAME_LEN - 1] for name in CHAIN_MAPS}
+    for name, map_ in maps_of(program).items():
+        if name not in shared:
+            _pin_map(map_.info.id, os.path.join(folder, pin_name(name.lstrip("."))))
+    # Last: its presence says that the folder is complete.
+    program.pin(path)
+
+
+def _pinned_program(path: str) -> int | None:
+    try:
+        with open_program(path) as program:
+            return program.id
+    except KernelError:
+        return None
+
+
+def _pin_map(map_id: int, path: str) -> None:
+    if os.path.exists(path):
+        with open_map(path) as pinned:
+            if pinned.info.id == map_id:
+                return
+        os.unlink(path)
+    with open_map(map_id) as map_:
+        map_.pin(path)

@@ -1,0 +1,74 @@
+"""How a new version of a program goes on with the maps of the running one.
+
+The maps of the chain are shared always, and must have the shape that both versions know. A program's own
+maps are shared where name and shape agree; its global variables live on in the same memory if they lie
+alike in both, and are copied by name if not, so that a changed configuration survives an upgrade.
+"""
+
+from ecbpf.chain.occupant import section_or_name
+from ecbpf.errors import EcbpfError
+from ecbpf.kernel.globals import map_globals
+from ecbpf.kernel.map import Map
+from ecbpf.kernel.object import Object
+
+__all__ = ["CHAIN_MAPS", "share_chain", "share_own"]
+
+# What chain.h and sample.h define, as the object files call them.
+CHAIN_MAPS = (
+    "xdp_program_array",
+    "xdp_stats",
+    "xdpcap_hook",
+    "xdp_sample",
+    "xdp_sample_hook",
+    ".data.chain",
+)
+
+
+def share_chain(new: Object, running: dict[str, Map], interface: str, *, all_of_them: bool) -> None:
+    """Give `new` the chain's maps of a running root array.
+
+    all_of_them: a subprogram needs each that it knows; a newer root may bring some that the older one lacked.
+    Raises EcbpfError if the root array is of a version that does not fit.
+    """
+    for name in CHAIN_MAPS:
+        if name not in new.map_names:
+            continue
+        existing = running.get(section_or_name(name, name if name.startswith(".") else None))
+        if existing is None:
+            if all_of_them:
+                raise EcbpfError(
+                    interface,
+                    f"its root array is of another version: it has no map {name}",
+                    f"upgrade it in place: ecbpf attach {interface}",
+                )
+        elif existing.shape != new.map_shape(name):
+            raise EcbpfError(
+                interface,
+                f"its root array is of another version: map {name} has another shape",
+                f"ecbpf detach {interface}, attach, and load the subprograms again",
+            )
+        else:
+            new.share_map(name, existing)
+
+
+def share_own(new: Object, running: dict[str, Map]) -> None:
+    """Give `new` what the running version of the same program has of its own. Raises KernelError."""
+    for name in new.map_names:
+        if name in CHAIN_MAPS:
+            continue
+        section = "." + name.split(".", 1)[1] if "." in name else None
+        existing = running.get(section_or_name(name, section))
+        if existing is None or section in (".rodata", ".kconfig"):
+            continue
+        if section is None:
+            if existing.shape == new.map_shape(name):
+                new.share_map(name, existing)
+        elif new.section_layout(section) == _layout(existing):
+            new.share_map(name, existing)
+        elif section == ".data":
+            new.globals.adopt(map_globals(existing))
+
+
+def _layout(section: Map) -> list[tuple[str, int, int]]:
+    assert section.btf is not None  # maps_of() named it by its BTF
+    return section.btf.layout(section.btf.types[section.info.btf_value_type_id])

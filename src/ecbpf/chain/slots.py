@@ -1,0 +1,139 @@
+"""The eight slots: put a subprogram, replace it, empty, inspect.
+
+A slot changes with one update of the root array: the packet before it meets the old program, the packet
+after it the new one.
+"""
+
+import errno
+from typing import NamedTuple
+
+from ecbpf.chain.occupant import Occupant, find_root, maps_of
+from ecbpf.chain.pins import folder_of, locked
+from ecbpf.chain.repair import SLOTS, pin_slot, repair, staged_folder
+from ecbpf.chain.sharing import share_chain, share_own
+from ecbpf.chain.subprogram import Subprogram
+from ecbpf.errors import DataError, EcbpfError, KernelError, UsageError
+from ecbpf.kernel.globals import map_globals
+from ecbpf.kernel.object import Object
+from ecbpf.kernel.program import Program, open_program
+
+__all__ = ["SLOTS", "check_slot", "empty", "frags_of", "inspect", "occupied", "put"]
+
+
+class SlotInfo(NamedTuple):
+    """A program in a slot. load_time: nanoseconds since boot."""
+
+    slot: int
+    id: int
+    name: str
+    load_time: int
+
+
+def check_slot(slot: int) -> int:
+    """`slot`, if it is one. Raises UsageError."""
+    if not 0 <= slot < SLOTS:
+        raise UsageError(f"slot {slot}", "out of range", f"slots are 0 to {SLOTS - 1}")
+    return slot
+
+
+def occupied(root: Occupant) -> int:
+    """The slots that hold a program, as bits."""
+    array = root.maps["xdp_program_arr"]
+    return sum(1 << slot for slot in range(SLOTS) if array.get(slot) is not None)
+
+
+def frags_of(root: Occupant) -> bool:
+    """Whether the root array takes packets of several buffers: all programs of a chain do, or none."""
+    constants = root.maps.get(".rodata")
+    return constants is not None and bool(getattr(map_globals(constants), "chain_frags", False))
+
+
+def _hint(root: Occupant, *, add: int = 0) -> None:
+    """Set chain_occupied (chain.h) to the slots that are occupied, and `add`."""
+    section = root.maps.get(".data.chain")
+    if section is not None:
+        map_globals(section).chain_occupied = occupied(root) | add
+
+
+def inspect(root: Occupant) -> list[SlotInfo | None]:
+    """What the slots hold, None for an empty one. Raises KernelError."""
+    found: list[SlotInfo | None] = []
+    for slot in range(SLOTS):
+        program_id = root.maps["xdp_program_arr"].get(slot)
+        if program_id is None:
+            found.append(None)
+            continue
+        with open_program(program_id) as program:
+            found.append(SlotInfo(slot, program.id, program.full_name(), program.load_time))
+    return found
+
+
+def put(interface: str, subprogram: Subprogram) -> str:
+    """Load a subprogram into its slot, in place of what is there. Returns what was done, for a person.
+
+    Raises EcbpfError (no root array, or one of another version), DataError (no such interface, no object
+    for a slot), VerifierError, KernelError.
+    """
+    slot = check_slot(subprogram.slot)
+    with locked(), Object.open(subprogram.object) as new:
+        repair(interface)
+        root = find_root(interface)
+        name = _program_name(new, subprogram)
+        array = root.maps["xdp_program_arr"]
+        old_id = array.get(slot)
+        old = open_program(old_id) if old_id is not None else None
+        new.globals.chain_slot = slot
+        new.globals.chain_frags = frags_of(root)
+        subprogram.configure(new, interface)
+        share_chain(new, root.maps, interface, all_of_them=True)
+        if old is not None and old.name == name[:15]:
+            share_own(new, maps_of(old))
+        new.load(frags=frags_of(root))
+        program = new.programs[name]
+        _commit(root, slot, program)
+        return f"{subprogram.name} {'replaced' if old is not None else 'put'} in slot {slot}"
+
+
+def _commit(root: Occupant, slot: int, program: Program) -> None:
+    """Fill the slot: pins first, then the one change that packets see, then order."""
+    try:
+        pin_slot(program, staged_folder(folder_of(root.interface), slot))
+        _hint(root, add=1 << slot)
+        root.maps["xdp_program_arr"][slot] = program
+    except KernelError as error:
+        if error.errno == errno.EINVAL:
+            why = "the root array takes no program of this kind"
+            raise DataError(program.name, why, 'a subprogram is SEC("xdp")') from None
+        raise
+    finally:
+        _hint(root)
+        repair(root.interface)
+
+
+def empty(interface: str, slot: int) -> str:
+    """Empty a slot; its counts stay. Returns what was done, for a person.
+
+    Raises EcbpfError (no root array, the slot is empty), DataError, KernelError.
+    """
+    check_slot(slot)
+    with locked():
+        repair(interface)
+        root = find_root(interface)
+        if not root.maps["xdp_program_arr"].delete(slot):
+            raise EcbpfError(interface, f"slot {slot} is empty already", "see ecbpf status")
+        _hint(root)
+        repair(interface)
+        return f"slot {slot} emptied"
+
+
+def _program_name(new: Object, subprogram: Subprogram) -> str:
+    names = new.program_names
+    if "chain_slot" not in new.globals or "xdp_program_array" not in new.map_names:
+        raise DataError(new.name, "not a subprogram", 'a subprogram includes "ecbpf/chain.h"')
+    if subprogram.program:
+        if subprogram.program not in names:
+            raise DataError(new.name, f"has no program {subprogram.program}", f"it has {', '.join(names)}")
+        return subprogram.program
+    if len(names) != 1:
+        raise DataError(new.name, f"has {len(names)} programs: {', '.join(names)}", "say which")
+    return names[0]

@@ -1,0 +1,42 @@
+"""The base class of every subprogram, of this project's and of yours (docs/subprogram.md)."""
+
+from ecbpf.kernel.object import Object
+
+__all__ = ["FileSubprogram", "Subprogram"]
+
+
+class Subprogram:
+    """A kernel program for a slot: which object, which slot, and how it is set up before the load.
+
+    Subclass it with
+
+    name: what people call it, for messages.
+    slot: where it goes, 0 to 7; a packet meets the slots in that order.
+    object: the path of the BPF object file; it includes "ecbpf/chain.h".
+    program: the function in it; may be left out if there is only one.
+
+    and override configure() to set its globals. Then ``put(interface, subprogram)`` loads it into the slot of
+    that interface's root array, or replaces the version there: maps of its own and the globals in .data go on.
+    """
+
+    name: str
+    slot: int
+    object: str
+    program: str = ""
+
+    def configure(self, new: Object, interface: str) -> None:
+        """Called with the object opened and not yet loaded: set new.globals, resize maps. Does nothing here.
+
+        What is set in .data here holds for the first load only: a running version's values win.
+        """
+
+
+class FileSubprogram(Subprogram):
+    """A subprogram that needs no set-up, from its object file alone."""
+
+    def __init__(self, slot: int, filename: str, program: str = "") -> None:
+        """slot, object and program as in Subprogram."""
+        self.name = filename
+        self.slot = slot
+        self.object = filename
+        self.program = program

@@ -1,0 +1,1 @@
+"""The commands: one file each, thin faces of the library."""

@@ -1,0 +1,71 @@
+"""``ecbpf attach``."""
+
+import argparse
+
+from ecbpf.cli.parser import add_interfaces, interfaces_of, slot_number
+from ecbpf.errors import UsageError
+
+__all__ = ["add_arguments", "attach_root", "put_file", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Interfaces; what to attach and how."""
+    add_interfaces(parser, plain=True)
+    parser.add_argument("--generic", action="store_true", help="in generic mode: any interface, but slow")
+    parser.add_argument("--force", action="store_true", help="replace an XDP program that is not ours")
+    parser.add_argument(
+        "--nop", action="store_true", help="attach an inert program instead, which keeps the NIC in XDP mode"
+    )
+    parser.add_argument("--slot", metavar="N", help="put a subprogram (--filename) in slot N of the root array")
+    parser.add_argument("--filename", metavar="F", default="", help="an object file of your own: .bpf.o")
+    parser.add_argument("--program", metavar="NAME", default="", help="which program of F, if it has several")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Attach to each interface; checks all of them before it changes one."""
+    interfaces = interfaces_of(options)
+    if options.slot is None:
+        if options.program:
+            raise UsageError("--program", "goes with --slot and --filename")
+        attach_root(
+            interfaces,
+            nop=options.nop,
+            generic=options.generic,
+            force=options.force,
+            filename=options.filename,
+        )
+        return 0
+    if not options.filename:
+        raise UsageError("--slot", "needs the subprogram's object", "add --filename F")
+    if options.nop or options.generic or options.force:
+        raise UsageError("--slot", "does not go with --nop, --generic or --force")
+    put_file(interfaces, slot_number(options.slot), options.filename, options.program)
+    return 0
+
+
+def attach_root(interfaces: list[str], *, nop: bool, generic: bool, force: bool, filename: str = "") -> None:
+    """Attach the root array, or nop, to each interface and say so."""
+    from ecbpf.chain.attach import attach, attach_nop, check_attach
+
+    if nop and filename:
+        raise UsageError("--nop", "does not go with --filename")
+    for interface in interfaces:
+        check_attach(interface, generic=generic, force=force)
+    for interface in interfaces:
+        if nop:
+            done = attach_nop(interface, generic=generic, force=force)
+        else:
+            done = attach(interface, generic=generic, force=force, filename=filename)
+        print(f"{interface}: {done}")
+
+
+def put_file(interfaces: list[str], slot: int, filename: str, program: str) -> None:
+    """Put a subprogram from an object file into that slot of each interface, and say so."""
+    from ecbpf.chain.occupant import find_root
+    from ecbpf.chain.slots import put
+    from ecbpf.chain.subprogram import FileSubprogram
+
+    for interface in interfaces:
+        find_root(interface)
+    for interface in interfaces:
+        print(f"{interface}: {put(interface, FileSubprogram(slot, filename, program))}")

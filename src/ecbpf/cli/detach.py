@@ -1,0 +1,37 @@
+"""``ecbpf detach``."""
+
+import argparse
+
+from ecbpf.cli.parser import add_interfaces, interfaces_of, slot_number
+
+__all__ = ["add_arguments", "detach_root", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Interfaces, --slot."""
+    add_interfaces(parser, plain=True)
+    parser.add_argument("--slot", metavar="N", help="only empty slot N")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Detach from each interface."""
+    interfaces = interfaces_of(options)
+    if options.slot is None:
+        detach_root(interfaces)
+        return 0
+    from ecbpf.chain.slots import empty
+
+    slot = slot_number(options.slot)
+    for interface in interfaces:
+        print(f"{interface}: {empty(interface, slot)}")
+    return 0
+
+
+def detach_root(interfaces: list[str]) -> None:
+    """Take the root array or nop off each interface, and say so."""
+    from ecbpf.chain.attach import check_detach, detach
+
+    for interface in interfaces:
+        check_detach(interface)
+    for interface in interfaces:
+        print(f"{interface}: {detach(interface)}")

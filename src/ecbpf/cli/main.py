@@ -1,0 +1,83 @@
+"""``ecbpf``: the tool. Nouns show and change nothing, verbs change."""
+
+import importlib
+import os
+import signal
+import sys
+
+import ecbpf
+from ecbpf.cli.parser import Parser
+from ecbpf.errors import EcbpfError
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["build_parser", "main", "run"]
+
+# A command is the file of its name beside this one; only the one that is used is loaded.
+COMMANDS = {
+    "status": "what every slot of every root array did",
+    "attach": "attach the root array to interfaces, or a subprogram to a slot",
+    "detach": "take the root array off interfaces, or empty a slot",
+    "clear": "set the counts to zero",
+    "trace": "print the kernel's trace pipe, where printk and debug lines go",
+    "printk": "log a line a packet: slot 6",
+    "lab": "two network namespaces to try it all in",
+}
+
+
+def build_parser(only: str = "") -> Parser:
+    """The whole command line; only: the command whose arguments are wanted, for speed."""
+    parser = Parser(prog="ecbpf", description=ecbpf.__doc__)
+    parser.add_argument("--version", action="version", version=f"ecbpf {ecbpf.__version__}")
+    _add_debug(parser)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    for name, text in COMMANDS.items():
+        if only in ("", name):
+            command = commands.add_parser(name, help=text, description=text)
+            _add_debug(command)
+            module = importlib.import_module(f"ecbpf.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def _add_debug(parser: Parser) -> None:
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+
+
+def main(argv: "list[str] | None" = None) -> int:
+    """Run one ecbpf command; returns its exit status."""
+    arguments = sys.argv[1:] if argv is None else argv
+    command = next((word for word in arguments if not word.startswith("-")), "")
+
+    def act() -> int:
+        options = build_parser(only=command if command in COMMANDS else "").parse_args(arguments)
+        return int(options.run(options))
+
+    return run(act, debug="--debug" in arguments)
+
+
+def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
+    """Call `act`, and turn what it raises into one line and an exit status (README, Exit status).
+
+    debug: let the error through, traceback and all.
+    """
+    # Whoever reads our output may stop at any line.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        return act()
+    except KeyboardInterrupt:
+        return 130
+    except (EcbpfError, OSError) as error:
+        if debug:
+            raise
+        print(f"ecbpf: {error}", file=sys.stderr)
+        return error.exit_status if isinstance(error, EcbpfError) else 1
+    except Exception as error:
+        if debug:
+            raise
+        kind = type(error).__name__
+        print(f"ecbpf: internal error: {kind}: {error}; run it with --debug and report that", file=sys.stderr)
+        return getattr(os, "EX_SOFTWARE", 70)

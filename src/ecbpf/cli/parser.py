@@ -1,0 +1,49 @@
+"""What the commands' parsers share."""
+
+import argparse
+
+from ecbpf.errors import UsageError
+from ecbpf.netdev.interfaces import parse_list
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+__all__ = ["Parser", "add_interfaces", "interfaces_of", "slot_number"]
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors as every other error of ecbpf: one line, status 64."""
+
+    def error(self, message: str) -> "NoReturn":
+        """Raise UsageError."""
+        raise UsageError(self.prog, message, f"see {self.prog} --help")
+
+
+def add_interfaces(parser: argparse.ArgumentParser, *, plain: bool) -> None:
+    """``-i IFACES``, and if `plain` the same as an argument without a flag."""
+    parser.add_argument(
+        "-i", "--interface", metavar="IFACES", help="one interface, or several separated by , - or :"
+    )
+    if plain:
+        parser.add_argument("interfaces", metavar="IFACES", nargs="*", help="the same without the flag")
+
+
+def interfaces_of(options: argparse.Namespace, *, needed: bool = True) -> list[str]:
+    """The interfaces that the command line names, each once. Raises DataError, UsageError if it needs some."""
+    given = [*([options.interface] if options.interface else []), *getattr(options, "interfaces", [])]
+    found = list(dict.fromkeys(name for text in given for name in parse_list(text)))
+    if needed and not found:
+        raise UsageError("interface", "none given", "name one, or several separated by commas")
+    return found
+
+
+def slot_number(text: str) -> int:
+    """A slot from the command line. Raises UsageError."""
+    try:
+        slot = int(text)
+    except ValueError:
+        raise UsageError(f"slot {text}", "not a number", "slots are 0 to 7") from None
+    if not 0 <= slot <= 7:
+        raise UsageError(f"slot {slot}", "out of range", "slots are 0 to 7")
+    return slot

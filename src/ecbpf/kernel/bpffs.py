@@ -1,0 +1,73 @@
+"""bpffs, where pins live: is it there, and mounting it where it is not."""
+
+import ctypes
+import errno
+import os
+import sys
+
+from ecbpf.errors import MissingError, kernel_error
+
+__all__ = ["BPFFS", "is_bpffs", "mount_bpffs", "pin_name"]
+
+BPFFS = "/sys/fs/bpf"
+_BPF_FS_MAGIC = 0xCAFE4A11  # <linux/magic.h>
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def is_bpffs(path: str = BPFFS) -> bool:
+    """Whether `path` lies in a bpffs."""
+    # struct statfs begins with the type; its size differs between machines, 256 bytes hold any.
+    buffer = ctypes.create_string_buffer(256)
+    if _libc.statfs(os.fsencode(path), buffer):
+        return False
+    return ctypes.c_long.from_buffer(buffer).value & 0xFFFFFFFF == _BPF_FS_MAGIC
+
+
+def mount_bpffs(path: str = BPFFS) -> None:
+    """Mount a bpffs on `path` if there is none, and say so on standard error.
+
+    Not in a mount namespace that a caller made (`ip netns exec` makes one): the pins would be gone, and the
+    programs with them, when the last process in it ends.
+    Raises MissingError, KernelError, NotPermittedError.
+    """
+    if is_bpffs(path):
+        return
+    if not os.path.isdir(path):
+        raise MissingError(path, "no such directory", "is sysfs mounted, and CONFIG_BPF_SYSCALL on?")
+    if _in_private_mount_namespace():
+        raise MissingError(
+            path,
+            "no bpffs in this mount namespace, where pins would vanish with the command",
+            "use nsenter --net=/run/netns/NAME instead of ip netns exec",
+        )
+    if _libc.mount(b"bpf", os.fsencode(path), b"bpf", 0, b"mode=0700"):
+        code = ctypes.get_errno()
+        if code == errno.ENODEV:
+            raise MissingError(path, "the kernel has no bpffs", "boot one with CONFIG_BPF_SYSCALL")
+        raise kernel_error(path, code)
+    print(f"ecbpf: mounted bpffs on {path}", file=sys.stderr)
+
+
+def _in_private_mount_namespace() -> bool:
+    """Whether some ancestor of this process is in another mount namespace than it."""
+    own = os.stat("/proc/self/ns/mnt").st_ino
+    pid = os.getppid()
+    while pid > 0:
+        try:
+            if os.stat(f"/proc/{pid}/ns/mnt").st_ino != own:
+                return True
+        except PermissionError:
+            pass  # PID 1, on hardened machines
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as stat:
+                # pid (name) state ppid, proc(5); the name may hold anything.
+                pid = int(stat.read().rpartition(b")")[2].split()[1])
+        except FileNotFoundError:
+            return False
+    return False
+
+
+def pin_name(interface: str) -> str:
+    """An interface's name as a folder's: bpffs keeps dots for itself, and no interface has a colon in its name."""
+    return interface.replace(".", ":")

@@ -1,0 +1,84 @@
+"""The global variables of a kernel program, by name.
+
+Before the object is loaded they are the initial values; after it .data and .bss are the memory that the
+running program reads and writes, mapped: a store here is what the next packet meets, with no system call.
+.rodata is fixed by the load.
+"""
+
+import ctypes
+import mmap
+from collections.abc import Iterator
+from typing import Any
+
+from ecbpf.errors import DataError
+from ecbpf.kernel.btf import Btf, Type
+from ecbpf.kernel.map import Map
+from ecbpf.kernel.uapi import BPF_F_RDONLY_PROG
+from ecbpf.kernel.values import decode, encode
+
+__all__ = ["Globals", "map_globals"]
+
+
+class Globals:
+    """Variables as attributes: ``globals.min_ttl = 5``. A struct or array is live itself: change its parts."""
+
+    _variables: dict[str, tuple[Any, bool]]
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_variables", {})
+
+    def _add(self, btf: Btf, section: Type, memory: Any, *, writable: bool) -> None:
+        """Take in the variables of a data section that lies in `memory` (a buffer)."""
+        for variable in section.detail:
+            record = btf.types[variable.type_id]
+            ctype = btf.ctype(record.size_or_type)
+            self._variables[record.name] = (ctype.from_buffer(memory, variable.offset), writable)
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return decode(self._variables[name][0])
+        except KeyError:
+            raise AttributeError(f"the program has no global {name!r}") from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self._variables:
+            raise AttributeError(f"the program has no global {name!r}")
+        place, writable = self._variables[name]
+        if not writable:
+            raise DataError(name, "is fixed by the load", "set it before, or make it no constant")
+        ctypes.memmove(ctypes.byref(place), ctypes.byref(encode(type(place), value)), ctypes.sizeof(place))
+
+    def adopt(self, other: "Globals") -> None:
+        """Take over the values of the variables that `other` has too, in the same size."""
+        for name, (place, writable) in self._variables.items():
+            theirs = other._variables.get(name)
+            if writable and theirs is not None and ctypes.sizeof(theirs[0]) == ctypes.sizeof(place):
+                ctypes.memmove(ctypes.byref(place), ctypes.byref(theirs[0]), ctypes.sizeof(place))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._variables
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+
+def map_globals(section: Map, into: Globals | None = None) -> Globals:
+    """The variables in a section's map (``.data``, ``.bss``, ``.rodata``) of a running program, live.
+
+    into: add them to these. Raises DataError if the map is no section with BTF.
+    """
+    found = into if into is not None else Globals()
+    record = None
+    if section.btf is not None and section.info.btf_value_type_id:
+        record = section.btf.types[section.info.btf_value_type_id]
+    if section.btf is None or record is None or record.kind != "DATASEC":
+        raise DataError(f"map {section.name}", "holds no global variables")
+    frozen = bool(section.info.map_flags & BPF_F_RDONLY_PROG)
+    size = section.info.value_size
+    if frozen:
+        memory: Any = (ctypes.c_char * size).from_buffer_copy(bytes(section.get(0)))
+    else:
+        pages = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+        memory = mmap.mmap(section.fd, pages, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+    found._add(section.btf, record, memory, writable=not frozen)
+    return found

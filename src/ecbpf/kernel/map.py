@@ -1,0 +1,310 @@
+"""BPF maps: a dictionary's manners over the kernel's own types.
+
+Keys and values are as values.py says; the types come from the BTF that was loaded with the map, so that
+a newer command reads an older program's map correctly.
+"""
+
+import ctypes
+import errno
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Self
+
+from ecbpf.errors import DataError, KernelError, kernel_error
+from ecbpf.kernel.btf import Btf, CType
+from ecbpf.kernel.descriptor import Descriptor, descriptor_by_id, descriptor_by_pin
+from ecbpf.kernel.libbpf import BatchOptions, MapCreateOptions, info_by_fd, lib, options
+from ecbpf.kernel.uapi import BPF_ANY, INDEXED_MAPS, PERCPU_MAPS, MapInfo
+from ecbpf.kernel.values import btf_by_id, decode, encode, plain_type, possible_cpus, total
+
+__all__ = ["Map", "PerCpuMap", "open_map"]
+
+_ENOTSUPP = 524  # the kernel's own, without a name in user space: this map type has no batches
+_NO_BATCH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, _ENOTSUPP})
+_BATCH = 4096
+
+
+class Map(Descriptor):
+    """A map with one value a key. Lookups of a map that holds programs or maps give their ids."""
+
+    def __init__(self, fd: int, btf: Btf | None = None) -> None:
+        """fd: an open map, owned from now on. btf: the types, if not those the kernel knows for it."""
+        super().__init__(fd)
+        self.info = info_by_fd(fd, MapInfo())
+        self.name: str = self.info.name.decode()
+        if btf is None and self.info.btf_id:
+            btf = btf_by_id(self.info.btf_id)
+        self.btf = btf
+        self._key_type = self._type(self.info.btf_key_type_id, self.info.key_size)
+        self._value_type = self._type(self.info.btf_value_type_id, self.info.value_size)
+
+    @classmethod
+    def create(
+        cls, kind: int, key_size: int, value_size: int, entries: int, *, name: str = "", flags: int = 0
+    ) -> Self:
+        """A new map without BTF; kind is one of uapi.MAP_*, sizes in bytes. Raises KernelError."""
+        wanted = options(MapCreateOptions, map_flags=flags)
+        return cls(
+            lib.bpf_map_create(kind, name.encode()[:15], key_size, value_size, entries, ctypes.byref(wanted))
+        )
+
+    def _type(self, type_id: int, size: int) -> CType:
+        if not type_id or self.btf is None or self.btf.types[type_id].kind == "DATASEC":
+            return plain_type(size)
+        return self.btf.ctype(type_id)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Type, key size, value size, entries: what two maps must share for one to stand in for the other."""
+        return (self.info.type, self.info.key_size, self.info.value_size, self.info.max_entries)
+
+    def _error(self, error: KernelError, key: Any) -> KernelError:
+        return kernel_error(f"map {self.name}, key {key}", error.errno)
+
+    def _lookup(self, key: Any, buffer: Any) -> bool:
+        """Fill `buffer` with the value of `key` (encoded); false if the map has no such key."""
+        try:
+            lib.bpf_map_lookup_elem(self.fd, ctypes.byref(key), ctypes.byref(buffer))
+        except KernelError as error:
+            if error.errno == errno.ENOENT:
+                return False
+            raise self._error(error, decode(key)) from None
+        return True
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The value of `key`, or `default`. Raises KernelError, DataError."""
+        buffer = self._value_type()
+        return decode(buffer) if self._lookup(encode(self._key_type, key), buffer) else default
+
+    def __getitem__(self, key: Any) -> Any:
+        missing = object()
+        value = self.get(key, missing)
+        if value is missing:
+            raise KeyError(key)
+        return value
+
+    def __contains__(self, key: Any) -> bool:
+        return self.get(key) is not None
+
+    def _encode_value(self, value: Any) -> Any:
+        return encode(self._value_type, value)
+
+    def set(self, key: Any, value: Any, flags: int = BPF_ANY) -> None:
+        """Store; flags: uapi.BPF_NOEXIST or BPF_EXIST to insist. Raises KernelError, DataError."""
+        encoded = self._encode_value(value)
+        try:
+            lib.bpf_map_update_elem(
+                self.fd, ctypes.byref(encode(self._key_type, key)), ctypes.byref(encoded), flags
+            )
+        except KernelError as error:
+            raise self._error(error, key) from None
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.set(key, value)
+
+    def delete(self, key: Any) -> bool:
+        """Remove `key`; false if it was not there. Raises KernelError (EINVAL: an array keeps its keys)."""
+        try:
+            lib.bpf_map_delete_elem(self.fd, ctypes.byref(encode(self._key_type, key)))
+        except KernelError as error:
+            if error.errno == errno.ENOENT:
+                return False
+            raise self._error(error, key) from None
+        return True
+
+    def __delitem__(self, key: Any) -> None:
+        if not self.delete(key):
+            raise KeyError(key)
+
+    def keys(self) -> Iterator[Any]:
+        """Every key; of an indexed map, every index. A hash that changes meanwhile may repeat or miss some."""
+        if self.info.type in INDEXED_MAPS:
+            yield from range(self.info.max_entries)
+            return
+        previous = None
+        while True:
+            following = self._key_type()
+            try:
+                lib.bpf_map_get_next_key(
+                    self.fd, ctypes.byref(previous) if previous is not None else None, ctypes.byref(following)
+                )
+            except KernelError as error:
+                if error.errno == errno.ENOENT:
+                    return
+                raise self._error(error, "next") from None
+            yield decode(following)
+            previous = following
+
+    __iter__ = keys
+
+    def items(self) -> Iterator[tuple[Any, Any]]:
+        """Every key that has a value, with it."""
+        missing = object()
+        for key in self.keys():
+            value = self.get(key, missing)
+            if value is not missing:
+                yield key, value
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.items())
+
+    # Batches: one system call for thousands of elements, since Linux 5.6.
+
+    def update_raw(self, keys: Any, values: Any) -> None:
+        """Store many at once from two buffers (bytes, bytearray, array, numpy), element behind element.
+
+        The layout of an element is the C one; a value of a map a CPU has one part a CPU, each rounded up to
+        8 bytes. Sorted keys load fastest. Raises DataError if the sizes disagree, KernelError (E2BIG: full).
+        """
+        key_bytes, value_bytes = memoryview(keys).cast("B"), memoryview(values).cast("B")
+        count, rest = divmod(len(key_bytes), self.info.key_size)
+        if rest or len(value_bytes) != count * self._value_stride():
+            raise DataError(f"map {self.name}", f"{len(key_bytes)} and {len(value_bytes)} bytes are no elements")
+        key_buffer = (ctypes.c_char * len(key_bytes)).from_buffer_copy(key_bytes)
+        value_buffer = (ctypes.c_char * len(value_bytes)).from_buffer_copy(value_bytes)
+        flags = options(BatchOptions)
+        self._in_batches(
+            count,
+            lambda at, length: lib.bpf_map_update_batch(
+                self.fd,
+                ctypes.byref(key_buffer, at * self.info.key_size),
+                ctypes.byref(value_buffer, at * self._value_stride()),
+                length,
+                ctypes.byref(flags),
+            ),
+            lambda at: lib.bpf_map_update_elem(
+                self.fd,
+                ctypes.byref(key_buffer, at * self.info.key_size),
+                ctypes.byref(value_buffer, at * self._value_stride()),
+                BPF_ANY,
+            ),
+        )
+
+    def update(self, items: Iterable[tuple[Any, Any]]) -> None:
+        """Store many (key, value) pairs at once. Raises as update_raw()."""
+        pairs = list(items)
+        self.update_raw(
+            b"".join(bytes(encode(self._key_type, key)) for key, _ in pairs),
+            b"".join(bytes(self._encode_value(value)) for _, value in pairs),
+        )
+
+    def delete_many(self, keys: Iterable[Any]) -> None:
+        """Remove many keys at once. Raises KernelError (ENOENT: one was not there, those before it are gone)."""
+        raw = [bytes(encode(self._key_type, key)) for key in keys]
+        buffer = ctypes.create_string_buffer(b"".join(raw), max(1, len(raw) * self.info.key_size))
+        flags = options(BatchOptions)
+        self._in_batches(
+            len(raw),
+            lambda at, length: lib.bpf_map_delete_batch(
+                self.fd, ctypes.byref(buffer, at * self.info.key_size), length, ctypes.byref(flags)
+            ),
+            lambda at: lib.bpf_map_delete_elem(self.fd, ctypes.byref(buffer, at * self.info.key_size)),
+        )
+
+    def _in_batches(self, count: int, batch: Callable[[int, Any], Any], single: Callable[[int], Any]) -> None:
+        """Do `count` elements by `batch(first, length)`; one by one where this map type has no batches."""
+        done = 0
+        try:
+            while done < count:
+                length = ctypes.c_uint32(min(_BATCH, count - done))
+                batch(done, ctypes.byref(length))
+                done += length.value
+        except KernelError as error:
+            if done or error.errno not in _NO_BATCH:
+                raise kernel_error(f"map {self.name}", error.errno) from None
+            for at in range(count):
+                single(at)
+
+    def snapshot(self) -> list[tuple[Any, Any]]:
+        """items(), read in batches where the map has them: for maps of thousands of elements."""
+        keys = (self._key_type * _BATCH)()
+        values = ctypes.create_string_buffer(_BATCH * self._value_stride())
+        # An opaque cursor: an index, a bucket or a key (BPF_MAP_LOOKUP_BATCH in bpf(2)).
+        cursor = ctypes.create_string_buffer(max(8, self.info.key_size))
+        flags = options(BatchOptions)
+        found: list[tuple[Any, Any]] = []
+        first = True
+        while True:
+            length = ctypes.c_uint32(_BATCH)
+            at_end = False
+            try:
+                lib.bpf_map_lookup_batch(
+                    self.fd,
+                    None if first else cursor,
+                    cursor,
+                    keys,
+                    values,
+                    ctypes.byref(length),
+                    ctypes.byref(flags),
+                )
+            except KernelError as error:
+                if first and error.errno in _NO_BATCH:
+                    return list(self.items())
+                if error.errno != errno.ENOENT:
+                    raise kernel_error(f"map {self.name}", error.errno) from None
+                at_end = True
+            stride = self._value_stride()
+            for i in range(length.value):
+                key = self._key_type.from_buffer_copy(keys, i * self.info.key_size)
+                found.append((decode(key), self._decode_value(values.raw[i * stride : (i + 1) * stride])))
+            if at_end:
+                return found
+            first = False
+
+    def _value_stride(self) -> int:
+        return int(self.info.value_size)
+
+    def _decode_value(self, raw: bytes) -> Any:
+        return decode(self._value_type.from_buffer_copy(raw))
+
+
+class PerCpuMap(Map):
+    """A map with one value a key and CPU: lookups give a list, one element a possible CPU."""
+
+    def _value_stride(self) -> int:
+        return self._part() * possible_cpus()
+
+    def _part(self) -> int:
+        return int(self.info.value_size + 7) & ~7
+
+    def _decode_value(self, raw: bytes) -> list[Any]:
+        return [
+            decode(self._value_type.from_buffer_copy(raw, cpu * self._part())) for cpu in range(possible_cpus())
+        ]
+
+    def _encode_value(self, value: Any) -> Any:
+        """A list gives each CPU its own, anything else goes to all of them."""
+        each: Sequence[Any] = value if isinstance(value, list) else [value] * possible_cpus()
+        if len(each) != possible_cpus():
+            raise DataError(f"map {self.name}", f"{len(each)} values for {possible_cpus()} CPUs")
+        parts = [bytes(encode(self._value_type, one)).ljust(self._part(), b"\0") for one in each]
+        return (ctypes.c_char * self._value_stride()).from_buffer_copy(b"".join(parts))
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """The values of `key`, one a possible CPU, or `default`."""
+        buffer = ctypes.create_string_buffer(self._value_stride())
+        if not self._lookup(encode(self._key_type, key), buffer):
+            return default
+        return self._decode_value(buffer.raw)
+
+    def sum(self, key: Any) -> Any:
+        """The values of `key` added up over the CPUs, member by member. Raises KeyError."""
+        return total(self[key])
+
+
+def open_map(source: int | str, btf: Btf | None = None) -> Map:
+    """The map with that id (int) or pinned at that path (str), as a Map or PerCpuMap.
+
+    Raises KernelError if there is none.
+    """
+    if isinstance(source, str):
+        return map_of_descriptor(descriptor_by_pin(source), btf)
+    fd = descriptor_by_id("map", source)
+    if fd is None:
+        raise kernel_error(f"map {source}", errno.ENOENT)
+    return map_of_descriptor(fd, btf)
+
+
+def map_of_descriptor(fd: int, btf: Btf | None = None) -> Map:
+    """`fd`, owned from now on, as the class that fits its type."""
+    kind = info_by_fd(fd, MapInfo()).type
+    return PerCpuMap(fd, btf) if kind in PERCPU_MAPS else Map(fd, btf)

@@ -1,0 +1,189 @@
+"""BPF object files: open, set globals, share maps, load."""
+
+import ctypes
+import errno
+import os
+from types import TracebackType
+from typing import Self
+
+from ecbpf.errors import DataError, EcbpfError, KernelError, kernel_error
+from ecbpf.kernel.btf import Btf
+from ecbpf.kernel.globals import Globals, map_globals
+from ecbpf.kernel.libbpf import ObjectOpenOptions, lib, options, recent_messages
+from ecbpf.kernel.map import Map, map_of_descriptor
+from ecbpf.kernel.program import Program
+from ecbpf.kernel.uapi import BPF_F_XDP_HAS_FRAGS, PROG_XDP
+from ecbpf.kernel.verifier import VerifierError
+
+__all__ = ["Object"]
+
+_LOG_ROOM = 4 << 20
+
+
+class Object:
+    """An object file on its way into the kernel.
+
+    `globals` are its variables: initial values before load(), the running program's memory after it.
+    `programs` and `maps` (by name, as the C has them) are there after load().
+    """
+
+    def __init__(self, image: bytes, name: str) -> None:
+        """image: the ELF file. name: what errors call it, and the name its sections' maps begin with.
+
+        Raises DataError if it is no BPF object.
+        """
+        self.name = name
+        self.globals = Globals()
+        self.programs: dict[str, Program] = {}
+        self.maps: dict[str, Map] = {}
+        self._log = ctypes.create_string_buffer(_LOG_ROOM)
+        self._image = image
+        label = os.path.basename(name).split(".")[0]
+        wanted = options(
+            ObjectOpenOptions,
+            object_name=label.encode(),
+            kernel_log_buf=ctypes.addressof(self._log),
+            kernel_log_size=_LOG_ROOM,
+        )
+        recent_messages()
+        self._object: int | None = None
+        try:
+            self._object = lib.bpf_object__open_mem(image, len(image), ctypes.byref(wanted))
+            self.btf = self._read_btf()
+        except KernelError as error:
+            words = recent_messages()
+            why = f"not a BPF object: {words[-1] if words else error.why}"
+            raise DataError(name, why, "give an object made by clang -target bpf -g") from None
+        self._definitions = dict(self._each_map())
+        for section, map_ in self._sections():
+            size = ctypes.c_size_t()
+            start = lib.bpf_map__initial_value(map_, ctypes.byref(size))
+            memory = (ctypes.c_char * size.value).from_address(start)
+            record = self.btf.find(section, "DATASEC")
+            if record is not None:
+                self.globals._add(self.btf, record, memory, writable=True)
+
+    @classmethod
+    def open(cls, path: str) -> Self:
+        """The object file at `path`. Raises DataError if it is not there or no BPF object."""
+        try:
+            with open(path, "rb") as file:
+                image = file.read()
+        except OSError as error:
+            raise DataError(path, error.strerror or str(error)) from None
+        return cls(image, path)
+
+    def _read_btf(self) -> Btf:
+        length = ctypes.c_uint32()
+        raw = lib.btf__raw_data(lib.bpf_object__btf(self._object), ctypes.byref(length))
+        return Btf(ctypes.string_at(raw, length.value))
+
+    def _each_map(self) -> list[tuple[str, int]]:
+        found = []
+        map_ = lib.bpf_object__next_map(self._object, None)
+        while map_:
+            found.append((lib.bpf_map__name(map_).decode(), map_))
+            map_ = lib.bpf_object__next_map(self._object, map_)
+        return found
+
+    def _sections(self) -> list[tuple[str, int]]:
+        """The maps that hold global variables, by their section's name."""
+        return [
+            ("." + name.split(".", 1)[1], map_)
+            for name, map_ in self._definitions.items()
+            if lib.bpf_map__is_internal(map_) and "." in name and not name.endswith(".kconfig")
+        ]
+
+    def _each_program(self) -> list[tuple[str, int]]:
+        found = []
+        program = lib.bpf_object__next_program(self._object, None)
+        while program:
+            found.append((lib.bpf_program__name(program).decode(), program))
+            program = lib.bpf_object__next_program(self._object, program)
+        return found
+
+    @property
+    def program_names(self) -> list[str]:
+        """The names of the programs in the file, before or after load()."""
+        return [name for name, _ in self._each_program()]
+
+    @property
+    def map_names(self) -> list[str]:
+        """The names of the maps in the file, sections (``.data``…) among them, before or after load()."""
+        return list(self._definitions)
+
+    def map_shape(self, name: str) -> tuple[int, int, int, int]:
+        """Type, key size, value size, entries of a map as the file defines it; compare with Map.shape."""
+        map_ = self._definitions[name]
+        return (
+            lib.bpf_map__type(map_),
+            lib.bpf_map__key_size(map_),
+            lib.bpf_map__value_size(map_),
+            lib.bpf_map__max_entries(map_),
+        )
+
+    def section_layout(self, section: str) -> list[tuple[str, int, int]]:
+        """Name, offset and size in bytes of the variables of a section of the file (``.data``…)."""
+        record = self.btf.find(section, "DATASEC")
+        return self.btf.layout(record) if record is not None else []
+
+    def share_map(self, name: str, existing: Map) -> None:
+        """Before load(): use this map instead of a new one. Raises KernelError."""
+        lib.bpf_map__reuse_fd(self._definitions[name], existing.fd)
+
+    def resize_map(self, name: str, entries: int) -> None:
+        """Before load(): give the map that many entries. Raises KernelError."""
+        lib.bpf_map__set_max_entries(self._definitions[name], entries)
+
+    def set_inner_map(self, name: str, like: Map) -> None:
+        """Before load(): a map of maps takes maps of the shape of `like`. Raises KernelError."""
+        lib.bpf_map__set_inner_map_fd(self._definitions[name], like.fd)
+
+    def load(self, *, frags: bool = False) -> None:
+        """Load maps and programs into the kernel.
+
+        frags: XDP programs take packets of several buffers (since Linux 5.18).
+        Raises VerifierError with the line that matters, KernelError, NotPermittedError.
+        """
+        for _, program in self._each_program():
+            if frags and lib.bpf_program__type(program) == PROG_XDP:
+                lib.bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS)
+        recent_messages()
+        try:
+            lib.bpf_object__load(self._object)
+        except KernelError as error:
+            raise self._load_error(error) from None
+        for name, map_ in self._definitions.items():
+            self.maps[name] = map_of_descriptor(os.dup(lib.bpf_map__fd(map_)), None)
+        for name, program in self._each_program():
+            self.programs[name] = Program(os.dup(lib.bpf_program__fd(program)))
+        self.globals = Globals()
+        for _, map_ in self._sections():
+            section = self.maps[lib.bpf_map__name(map_).decode()]
+            if section.info.btf_value_type_id:
+                map_globals(section, self.globals)
+
+    def _load_error(self, error: KernelError) -> EcbpfError:
+        words = recent_messages()
+        log = self._log.value.decode(errors="replace")
+        if log.strip():
+            return VerifierError(self.name, error.errno, log)
+        if error.errno == errno.EPERM:
+            return kernel_error(self.name, error.errno)
+        return KernelError(self.name, error.errno, words[0] if words else "")
+
+    def close(self) -> None:
+        """Free the object; what is pinned, attached or in a slot lives on. A second call does nothing."""
+        for each in (*self.programs.values(), *self.maps.values()):
+            each.close()
+        if self._object is not None:
+            lib.bpf_object__close(self._object)
+            self._object = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,78 @@
+"""BPF ring buffers, drained through the memory that they share with the kernel.
+
+The layout is that of kernel/bpf/ringbuf.c: a page with the consumer's position, a page with the producer's,
+the data twice in a row so that no record wraps. A record is an 8-byte header (length with two flag bits)
+and its bytes, rounded up to 8.
+"""
+
+import ctypes
+import mmap
+import select
+import struct
+from types import TracebackType
+from typing import Self
+
+from ecbpf.kernel.map import Map
+
+__all__ = ["RingBuffer"]
+
+_BUSY, _DISCARDED = 1 << 31, 1 << 30  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT
+_LENGTH = _DISCARDED - 1
+_HEADER = 8
+_header = struct.Struct("<I")
+
+
+class RingBuffer:
+    """The consumer of one ring buffer map: there may be only one at a time."""
+
+    def __init__(self, map_: Map) -> None:
+        """map_: an open BPF_MAP_TYPE_RINGBUF, which the caller keeps open. Raises OSError."""
+        self._size = map_.info.max_entries
+        page = mmap.PAGESIZE
+        self._ours = mmap.mmap(map_.fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._theirs = mmap.mmap(map_.fd, page + 2 * self._size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        self._consumer = ctypes.c_uint64.from_buffer(self._ours)
+        self._view = memoryview(self._theirs)
+        self._producer = self._view[:8].cast("Q")
+        self._data = self._view[page:]
+        self._poll = select.epoll()
+        self._poll.register(map_.fd, select.EPOLLIN)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for records, `timeout` seconds at most; true if there are some."""
+        return self._consumer.value < self._producer[0] or bool(self._poll.poll(timeout))
+
+    def drain(self, limit: int = 65536) -> list[bytes]:
+        """The records that are ready, oldest first, `limit` at most; they are free for the kernel again."""
+        position, produced = self._consumer.value, self._producer[0]
+        data, mask, header = self._data, self._size - 1, _header.unpack_from
+        records: list[bytes] = []
+        while position < produced and len(records) < limit:
+            at = position & mask
+            (word,) = header(data, at)
+            if word & _BUSY:
+                break
+            length = word & _LENGTH
+            if not word & _DISCARDED:
+                records.append(bytes(data[at + _HEADER : at + _HEADER + length]))
+            position += (_HEADER + length + 7) & ~7
+        self._consumer.value = position
+        return records
+
+    def close(self) -> None:
+        """Unmap; a second call does nothing."""
+        if not self._poll.closed:
+            self._poll.close()
+            for view in (self._producer, self._data, self._view):
+                view.release()
+            del self._consumer
+            self._ours.close()
+            self._theirs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,25 @@
+"""printk as a subprogram: the example for one of your own (docs/subprogram.md)."""
+
+from ecbpf.chain.attach import object_path
+from ecbpf.chain.subprogram import Subprogram
+from ecbpf.kernel.object import Object
+from ecbpf.kernel.probe import Answer, probe_helper
+from ecbpf.kernel.uapi import PROG_XDP
+
+__all__ = ["SLOT", "Printk"]
+
+SLOT = 6
+_BPF_FUNC_TRACE_VPRINTK = 177
+
+
+class Printk(Subprogram):
+    """Logs every packet that reaches slot 6."""
+
+    name = "printk"
+    slot = SLOT
+    object = object_path("printk")
+
+    def configure(self, new: Object, interface: str) -> None:
+        """Tell the program what to call its interface, and whether the kernel prints addresses (Linux 5.16)."""
+        new.globals.interface = interface.encode()
+        new.globals.has_vprintk = probe_helper(PROG_XDP, _BPF_FUNC_TRACE_VPRINTK) is Answer.YES

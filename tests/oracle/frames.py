@@ -1,0 +1,91 @@
+"""Random frames: mostly right, wrong in every place where a parser may stumble.
+
+The source of chance is a random.Random, which Hypothesis can also be.
+"""
+
+import struct
+from itertools import pairwise
+from random import Random
+
+__all__ = ["random_frame"]
+
+_TAG_TYPES = (0x8100, 0x88A8)
+_EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)
+_PROTOCOLS = (6, 6, 17, 1, 58, 50, 59, 132)  # TCP, UDP, ICMP, ICMPv6, ESP, no next header, SCTP
+
+
+def random_frame(rng: Random, *, max_extensions: int = 10, max_units: int = 3) -> bytes:
+    """A frame of 14 bytes or more, with up to that many extension headers of up to that many units."""
+    tags = b"".join(struct.pack("!HH", rng.choice(_TAG_TYPES), rng.getrandbits(16)) for _ in range(_few(rng, 3)))
+    family = rng.choice((0x0800, 0x0800, 0x86DD, 0x86DD, 0x86DD, 0x0806, 0x8847, 46))
+    inside = rng.randbytes(rng.randrange(46))
+    if family == 0x0800:
+        inside = _ip4(rng)
+    elif family == 0x86DD:
+        inside = _ip6(rng, max_extensions, max_units)
+    frame = bytearray(rng.randbytes(12) + tags + struct.pack("!H", family) + inside)
+    if rng.randrange(2):
+        frame += rng.randbytes(rng.randrange(20))  # Ethernet's padding
+    if not rng.randrange(5):
+        for _ in range(1 + rng.randrange(3)):
+            frame[rng.randrange(len(frame))] ^= 1 << rng.randrange(8)
+    if not rng.randrange(5):
+        del frame[14 + rng.randrange(max(len(frame) - 14, 1)) :]
+    return bytes(frame)
+
+
+def _extensions(rng: Random, count: int, max_units: int, last: int) -> tuple[int, bytes]:
+    """The first next-header number and the bytes of `count` extension headers before the protocol `last`."""
+    kinds = [rng.choice(_EXTENSIONS) for _ in range(count)]
+    chain = bytearray()
+    for kind, following in pairwise([*kinds, last]):
+        units = rng.randrange(max_units + 1)
+        if kind == 44:
+            # Its second byte is reserved: any value is the length of 8 bytes.
+            fragment = rng.choice((0, 0, 1, 6, 8, 9, rng.getrandbits(16)))
+            chain += struct.pack("!BBHI", following, units, fragment, rng.getrandbits(32))
+        elif kind == 51:
+            chain += struct.pack("!BB", following, units) + rng.randbytes(6 + 4 * units)
+        else:
+            chain += struct.pack("!BB", following, units) + rng.randbytes(6 + 8 * units)
+    return [*kinds, last][0], bytes(chain)
+
+
+def _few(rng: Random, most: int) -> int:
+    """0 to `most`, small ones more often."""
+    return min(rng.randrange(most + 1), rng.randrange(most + 1))
+
+
+def _off_by(rng: Random, length: int) -> int:
+    """Now and then a wrong length."""
+    return max(length + rng.randrange(-12, 12), 0) & 0xFFFF if not rng.randrange(8) else length & 0xFFFF
+
+
+def _ip4(rng: Random) -> bytes:
+    proto = rng.choice(_PROTOCOLS)
+    payload = _transport(rng, proto)
+    version = 4 if rng.randrange(20) else rng.randrange(16)
+    words = 5 + _few(rng, 10) if rng.randrange(20) else rng.randrange(16)
+    options = rng.randbytes(max(4 * words - 20, 0))
+    fragment = rng.choice((0, 0, 0x4000, 0x2000, 1, 0x2001, rng.getrandbits(16)))
+    length = _off_by(rng, 20 + len(options) + len(payload))
+    fixed = struct.pack("!BBHHHBB", version << 4 | words, rng.getrandbits(8), length, 0, fragment, 64, proto)
+    return fixed + rng.randbytes(10) + options + payload
+
+
+def _ip6(rng: Random, max_extensions: int, max_units: int) -> bytes:
+    proto = rng.choice(_PROTOCOLS)
+    first, chain = _extensions(rng, _few(rng, max_extensions), max_units, proto)
+    payload = chain + _transport(rng, proto)
+    word = (6 if rng.randrange(20) else rng.randrange(16)) << 28 | rng.getrandbits(28)
+    length = _off_by(rng, len(payload)) if rng.randrange(30) else 0
+    return struct.pack("!IHBB", word, length, first, rng.getrandbits(8)) + rng.randbytes(32) + payload
+
+
+def _transport(rng: Random, proto: int) -> bytes:
+    data = rng.randbytes(rng.randrange(24))
+    if proto != 6:
+        return rng.randbytes(8) + data if rng.randrange(4) else data
+    words = 5 + _few(rng, 10) if rng.randrange(10) else rng.randrange(16)
+    options = rng.randbytes(max(4 * words - 20, 0))
+    return rng.randbytes(12) + bytes((words << 4, rng.getrandbits(8))) + rng.randbytes(6) + options + data
