@@ -1,41 +1,75 @@
-# Everything a person types: see README.md and CONTRIBUTING.md.
+# Everything a person types here; README.md and CONTRIBUTING.md say more.
 PYTHON ?= python3
 DEBUG ?=
 export DEBUG
 
 BIN := .venv/bin
-# What the project needs from Debian, by package; `make setup` installs what is missing.
+# What the project needs from Debian; `make setup` installs what is missing.
 PACKAGES := clang clang-format llvm libbpf-dev linux-libc-dev libbpf1 python3-venv \
-	iproute2 iputils-ping ethtool strace nftables
+	iproute2 iputils-ping ethtool procps strace
 
-SOURCES := $(wildcard bpf/*.bpf.c bpf/include/ecbpf/*.h)
+C_SOURCES = $(shell find bpf tests bench -name '*.c' -o -name '*.h')
+OBJECTS := src/ecbpf/objects/.built-debug-$(or $(DEBUG),0)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint format bench package completions clean
 
 help:
-	@echo "make demo     install what is missing, then show the root array at work in a lab of namespaces"
-	@echo "make test     lint, unit tests, and tests on this machine's kernel (as root)"
-	@echo "make setup    install what is missing, build; .venv/bin/ then holds every command"
-	@echo "make build    compile the kernel programs (DEBUG=1 keeps their debug lines)"
-	@echo "make lint     ruff, mypy, clang-format"
-	@echo "make format   let ruff and clang-format lay the code out"
-	@echo "make bench    packets and processes, in nanoseconds and ratios"
-	@echo "make package  sdist and wheel in dist/"
+	@echo "make demo         install what is missing, then show a root array at work in a lab of namespaces"
+	@echo "make test         lint, unit tests, and tests on this machine's kernel: as root"
+	@echo "make setup        install what is missing, and build; .venv/bin/ then holds every command"
+	@echo "make build        compile the kernel programs; DEBUG=1 keeps their debug lines"
+	@echo "make bench        nanoseconds a packet and ratios, as a table"
+	@echo "make lint         ruff, mypy, clang-format;  make format lays the code out"
+	@echo "make package      sdist and wheel in dist/"
+	@echo "make completions  completions/ from the commands' parsers"
 
 setup: $(BIN)/ecbpf build
 
-# One stamp a line of PACKAGES: apt is asked only when a package is missing.
-$(BIN)/ecbpf: pyproject.toml hatch_build.py src/ecbpf/__init__.py
-	@missing=$$(for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || echo $$p; done); \
-	if [ -n "$$missing" ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+$(BIN)/ecbpf: pyproject.toml hatch_build.py
+	@missing=$$(for package in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; \
+	done); \
+	if [ -n "$$missing" ]; then \
+		echo "installing" $$missing; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	fi
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-build: src/ecbpf/objects/.debug-$(or $(DEBUG),0)
+build: $(OBJECTS)
 
-src/ecbpf/objects/.debug-$(or $(DEBUG),0): $(SOURCES) src/ecbpf/build.py hatch_build.py $(BIN)/ecbpf
+$(OBJECTS): $(wildcard bpf/*.bpf.c bpf/include/ecbpf/*.h) src/ecbpf/build.py hatch_build.py $(BIN)/ecbpf
 	@$(BIN)/python hatch_build.py
-	@rm -f src/ecbpf/objects/.debug-* && touch $@
+	@rm -f src/ecbpf/objects/.built-* && touch $@
+
+demo: setup
+	@$(BIN)/python tools/demo.py
+
+test: lint
+	@$(BIN)/python -m pytest -q
+
+lint: setup
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/mypy
+	@clang-format --dry-run -Werror $(C_SOURCES)
+
+format: setup
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format --quiet
+	@clang-format -i $(C_SOURCES)
+
+bench: setup
+	@$(BIN)/python -m bench
+
+package: setup
+	@$(BIN)/python -m build --no-isolation
+
+completions: setup
+	@$(BIN)/python tools/completions.py
+
+clean:
+	rm -rf .venv dist build src/ecbpf/objects

@@ -20,6 +20,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "debug.h"
+#include "frags.h"
 #include "reason.h"
 #include "sample.h"
 
@@ -30,9 +31,6 @@
 
 /* Set before load: the slot this program goes to, or CHAIN_ROOT. */
 const volatile __u32 chain_slot = CHAIN_ROOT;
-
-/* Set before load: packets may span several buffers (a large MTU). */
-const volatile __u8 chain_frags = 0;
 
 struct chain_counts {
 	__u64 verdict[CHAIN_VERDICTS + 1];

@@ -36,15 +36,13 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "frags.h"
 #include "reason.h"
 
 #define PACKET_VLAN_MAX 2
 #define IP6_EXT_MAX 8
 #define IP6_EXT_HIP 139 /* RFC 7401 */
 #define IP6_EXT_SHIM6 140 /* RFC 5533 */
-
-/* Set before load: packets may span several buffers (a large MTU). */
-const volatile __u8 chain_frags;
 
 struct packet_vlan {
 	__be16 tpid; /* 802.1Q or 802.1ad */

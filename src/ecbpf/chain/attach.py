@@ -8,7 +8,7 @@ import errno
 import os
 
 import ecbpf
-from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, look
+from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, look, maps_of
 from ecbpf.chain.pins import folder_of, locked, make_folder
 from ecbpf.chain.repair import pin_chain, pin_link, repair
 from ecbpf.chain.sharing import share_chain, share_own
@@ -153,7 +153,7 @@ def _commit(interface: str, occupant: Occupant | None, program: Program, mode: s
     try:
         make_folder(folder)
         if program.name == ROOT_PROGRAM:
-            pin_chain(program, folder)
+            pin_chain(maps_of(program), folder)
         if occupant is None:
             with _create_link(interface, program, mode) as link:
                 link.pin(os.path.join(folder, "link"))

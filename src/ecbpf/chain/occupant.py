@@ -6,7 +6,7 @@ import errno
 from ecbpf.errors import EcbpfError, KernelError
 from ecbpf.kernel.map import Map, open_map
 from ecbpf.kernel.program import Program, open_program
-from ecbpf.kernel.uapi import MAP_PROG_ARRAY
+from ecbpf.kernel.uapi import BPF_OBJ_NAME_LEN, MAP_PROG_ARRAY
 from ecbpf.kernel.xdp import (
     XdpLink,
     detach_by_netlink,
@@ -16,7 +16,16 @@ from ecbpf.kernel.xdp import (
 )
 from ecbpf.netdev.interfaces import index_of
 
-__all__ = ["NOP_PROGRAM", "ROOT_PROGRAM", "Occupant", "find_root", "look", "maps_of", "section_or_name"]
+__all__ = [
+    "NOP_PROGRAM",
+    "ROOT_PROGRAM",
+    "Occupant",
+    "find_root",
+    "kernel_name",
+    "look",
+    "maps_of",
+    "require_root",
+]
 
 ROOT_PROGRAM, NOP_PROGRAM = "xdp_root_prog", "xdp_nop_prog"
 _ATTEMPTS = 100
@@ -129,30 +138,30 @@ def _open(program_id: int) -> Program:
 
 
 def find_root(interface: str) -> Occupant:
-    """The root array on the interface. Raises EcbpfError if there is none."""
-    occupant = look(interface)
+    """The root array on the interface. Raises EcbpfError if there is none, DataError, KernelError."""
+    return require_root(interface, look(interface))
+
+
+def require_root(interface: str, occupant: Occupant | None) -> Occupant:
+    """`occupant`, if it is a root array. Raises EcbpfError if not."""
     if occupant is None or not occupant.is_root:
         raise EcbpfError(interface, "no root array attached", f"attach one: ecbpf attach {interface}")
     return occupant
 
 
-def section_or_name(name: str, section: str | None) -> str:
-    """How a map is called where two versions of a program are compared.
+def kernel_name(name: str) -> str:
+    """How maps_of() calls the map that an object file calls `name`.
 
-    A map's name has 15 characters in the kernel; a map of global variables is called by its section, since
-    the name before it is the object file's.
+    The kernel keeps 15 characters of a name. A map of global variables is called by its section (``.data``),
+    since the name before that is the object file's.
     """
-    return section or name[:15]
+    return "." + name.split(".", 1)[1] if "." in name else name[: BPF_OBJ_NAME_LEN - 1]
 
 
 def maps_of(program: Program) -> dict[str, Map]:
-    """The maps that a running program uses, named as section_or_name() says. Raises KernelError."""
+    """The maps that a running program uses, named as kernel_name() says. Raises KernelError."""
     found: dict[str, Map] = {}
     for map_id in program.map_ids():
         map_ = open_map(map_id)
-        section = None
-        if map_.btf is not None and map_.info.btf_value_type_id:
-            value = map_.btf.types[map_.info.btf_value_type_id]
-            section = value.name if value.kind == "DATASEC" else None
-        found[section_or_name(map_.name, section)] = map_
+        found[kernel_name(map_.name)] = map_
     return found

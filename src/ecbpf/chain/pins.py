@@ -4,7 +4,9 @@
 ``/sys/fs/bpf/ecbpf/netns:INODE/IFNAME/`` for one of another: bpffs is one for all of them, names are not.
 
 The truth about an interface is what the kernel runs there; pins keep it alive and give it names. So any
-pin that is missing or out of date can be made again from what runs, by the next command.
+pin that is missing or out of date can be made again from what runs, by the next command. With one trap: the
+kernel empties a PROG_ARRAY when its last descriptor and pin go, though programs still use it
+(prog_array_map_clear() in kernel/bpf/arraymap.c). So maps are pinned before the program is attached.
 """
 
 import contextlib
@@ -92,13 +94,11 @@ def remove_folder(path: str, keep: str = "") -> None:
                 os.unlink(entry.path)
         if not keep:
             os.rmdir(path)
-            if os.path.basename(os.path.dirname(path)).startswith(_NAMESPACE):
-                os.rmdir(os.path.dirname(path))
+            _leave_namespace(path)
     except FileNotFoundError:
         pass
     except OSError as error:
-        if error.errno != errno.ENOTEMPTY:  # others in that namespace
-            raise kernel_error(path, error.errno or errno.EIO) from None
+        raise kernel_error(path, error.errno or errno.EIO) from None
 
 
 def rename_folder(path: str, target: str) -> None:
@@ -108,6 +108,15 @@ def rename_folder(path: str, target: str) -> None:
         os.rename(path, target)
     except OSError as error:
         raise kernel_error(path, error.errno or errno.EIO) from None
+    _leave_namespace(path)
+
+
+def _leave_namespace(path: str) -> None:
+    """Remove the folder of the namespace that `path` was in, if it was the last there."""
+    parent = os.path.dirname(path)
+    if os.path.basename(parent).startswith(_NAMESPACE):
+        with contextlib.suppress(OSError):
+            os.rmdir(parent)
 
 
 def folders() -> list[str]:

@@ -6,14 +6,13 @@ every command that changes something begins here, under the lock, and finds orde
 
 import os
 
-from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, look, maps_of
+from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, kernel_name, look, maps_of
 from ecbpf.chain.pins import folder_of, folders, live_link, make_folder, remove_folder, rename_folder
 from ecbpf.chain.sharing import CHAIN_MAPS
 from ecbpf.errors import KernelError
 from ecbpf.kernel.bpffs import pin_name
-from ecbpf.kernel.map import open_map
+from ecbpf.kernel.map import Map, open_map
 from ecbpf.kernel.program import Program, open_program
-from ecbpf.kernel.uapi import BPF_OBJ_NAME_LEN
 
 __all__ = ["SLOTS", "pin_chain", "pin_link", "pin_slot", "repair", "slot_folder", "staged_folder"]
 
@@ -46,7 +45,7 @@ def repair(interface: str) -> Occupant | None:
         make_folder(home)
         pin_link(ours, home)
         if ours.is_root:
-            pin_chain(ours.program, home)
+            pin_chain(ours.maps, home)
             _settle_slots(ours, home)
         else:
             remove_folder(home, keep="link")
@@ -106,13 +105,12 @@ def pin_link(occupant: Occupant, folder: str) -> None:
             link.pin(path)
 
 
-def pin_chain(root: Program, folder: str) -> None:
-    """Pin the chain's maps, where they are not pinned already. Raises KernelError."""
-    running = maps_of(root)
+def pin_chain(maps: dict[str, Map], folder: str) -> None:
+    """Pin the chain's maps among those of a root program, where they are not pinned yet. Raises KernelError."""
     for name in CHAIN_MAPS:
-        existing = running.get(name if name.startswith(".") else name[: BPF_OBJ_NAME_LEN - 1])
+        existing = maps.get(kernel_name(name))
         if existing is not None:
-            _pin_map(existing.info.id, os.path.join(folder, pin_name(name.lstrip("."))))
+            _pin_map(existing, os.path.join(folder, _pin_of(name)))
 
 
 def pin_slot(program: Program, folder: str) -> None:
@@ -125,10 +123,10 @@ def pin_slot(program: Program, folder: str) -> None:
         return
     remove_folder(folder)
     make_folder(folder)
-    shared = {name if name.startswith(".") else name[: BPF_OBJ_NAME_LEN - 1] for name in CHAIN_MAPS}
+    shared = {kernel_name(name) for name in CHAIN_MAPS}
     for name, map_ in maps_of(program).items():
         if name not in shared:
-            _pin_map(map_.info.id, os.path.join(folder, pin_name(name.lstrip("."))))
+            _pin_map(map_, os.path.join(folder, _pin_of(name)))
     # Last: its presence says that the folder is complete.
     program.pin(path)
 
@@ -141,11 +139,14 @@ def _pinned_program(path: str) -> int | None:
         return None
 
 
-def _pin_map(map_id: int, path: str) -> None:
+def _pin_of(map_name: str) -> str:
+    return pin_name(map_name.lstrip("."))
+
+
+def _pin_map(map_: Map, path: str) -> None:
     if os.path.exists(path):
         with open_map(path) as pinned:
-            if pinned.info.id == map_id:
+            if pinned.info.id == map_.info.id:
                 return
         os.unlink(path)
-    with open_map(map_id) as map_:
-        map_.pin(path)
+    map_.pin(path)

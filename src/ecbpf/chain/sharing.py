@@ -5,7 +5,7 @@ maps are shared where name and shape agree; its global variables live on in the 
 alike in both, and are copied by name if not, so that a changed configuration survives an upgrade.
 """
 
-from ecbpf.chain.occupant import section_or_name
+from ecbpf.chain.occupant import kernel_name
 from ecbpf.errors import EcbpfError
 from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map
@@ -33,7 +33,7 @@ def share_chain(new: Object, running: dict[str, Map], interface: str, *, all_of_
     for name in CHAIN_MAPS:
         if name not in new.map_names:
             continue
-        existing = running.get(section_or_name(name, name if name.startswith(".") else None))
+        existing = running.get(kernel_name(name))
         if existing is None:
             if all_of_them:
                 raise EcbpfError(
@@ -56,16 +56,18 @@ def share_own(new: Object, running: dict[str, Map]) -> None:
     for name in new.map_names:
         if name in CHAIN_MAPS:
             continue
-        section = "." + name.split(".", 1)[1] if "." in name else None
-        existing = running.get(section_or_name(name, section))
-        if existing is None or section in (".rodata", ".kconfig"):
+        section = kernel_name(name)
+        existing = running.get(section)
+        if existing is None or section.startswith((".rodata", ".kconfig")):
             continue
-        if section is None:
+        if section.startswith(".") and not existing.info.btf_value_type_id:
+            continue
+        if not section.startswith("."):
             if existing.shape == new.map_shape(name):
                 new.share_map(name, existing)
         elif new.section_layout(section) == _layout(existing):
             new.share_map(name, existing)
-        elif section == ".data":
+        elif section.startswith(".data"):
             new.globals.adopt(map_globals(existing))
 
 

@@ -7,7 +7,7 @@ after it the new one.
 import errno
 from typing import NamedTuple
 
-from ecbpf.chain.occupant import Occupant, find_root, maps_of
+from ecbpf.chain.occupant import Occupant, maps_of, require_root
 from ecbpf.chain.pins import folder_of, locked
 from ecbpf.chain.repair import SLOTS, pin_slot, repair, staged_folder
 from ecbpf.chain.sharing import share_chain, share_own
@@ -76,8 +76,7 @@ def put(interface: str, subprogram: Subprogram) -> str:
     """
     slot = check_slot(subprogram.slot)
     with locked(), Object.open(subprogram.object) as new:
-        repair(interface)
-        root = find_root(interface)
+        root = require_root(interface, repair(interface))
         name = _program_name(new, subprogram)
         array = root.maps["xdp_program_arr"]
         old_id = array.get(slot)
@@ -117,8 +116,7 @@ def empty(interface: str, slot: int) -> str:
     """
     check_slot(slot)
     with locked():
-        repair(interface)
-        root = find_root(interface)
+        root = require_root(interface, repair(interface))
         if not root.maps["xdp_program_arr"].delete(slot):
             raise EcbpfError(interface, f"slot {slot} is empty already", "see ecbpf status")
         _hint(root)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ecbpf.cli.parser import add_interfaces, interfaces_of, slot_number
+from ecbpf.cli.parser import add_interfaces, interfaces_of
 from ecbpf.errors import UsageError
 
 __all__ = ["add_arguments", "attach_root", "put_file", "run"]
@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nop", action="store_true", help="attach an inert program instead, which keeps the NIC in XDP mode"
     )
-    parser.add_argument("--slot", metavar="N", help="put a subprogram (--filename) in slot N of the root array")
+    parser.add_argument(
+        "--slot", metavar="N", type=int, help="put a subprogram (--filename) in slot N of the root array"
+    )
     parser.add_argument("--filename", metavar="F", default="", help="an object file of your own: .bpf.o")
     parser.add_argument("--program", metavar="NAME", default="", help="which program of F, if it has several")
 
@@ -39,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--slot", "needs the subprogram's object", "add --filename F")
     if options.nop or options.generic or options.force:
         raise UsageError("--slot", "does not go with --nop, --generic or --force")
-    put_file(interfaces, slot_number(options.slot), options.filename, options.program)
+    put_file(interfaces, options.slot, options.filename, options.program)
     return 0
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ecbpf.cli.parser import add_interfaces, interfaces_of, slot_number
+from ecbpf.cli.parser import add_interfaces, interfaces_of
 
 __all__ = ["add_arguments", "detach_root", "run"]
 
@@ -10,7 +10,7 @@ __all__ = ["add_arguments", "detach_root", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Interfaces, --slot."""
     add_interfaces(parser, plain=True)
-    parser.add_argument("--slot", metavar="N", help="only empty slot N")
+    parser.add_argument("--slot", metavar="N", type=int, help="only empty slot N")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,9 +21,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     from ecbpf.chain.slots import empty
 
-    slot = slot_number(options.slot)
     for interface in interfaces:
-        print(f"{interface}: {empty(interface, slot)}")
+        print(f"{interface}: {empty(interface, options.slot)}")
     return 0
 
 

@@ -81,3 +81,7 @@ def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
         kind = type(error).__name__
         print(f"ecbpf: internal error: {kind}: {error}; run it with --debug and report that", file=sys.stderr)
         return getattr(os, "EX_SOFTWARE", 70)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

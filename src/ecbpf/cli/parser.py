@@ -9,7 +9,7 @@ TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["Parser", "add_interfaces", "interfaces_of", "slot_number"]
+__all__ = ["Parser", "add_interfaces", "interfaces_of"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,14 +36,3 @@ def interfaces_of(options: argparse.Namespace, *, needed: bool = True) -> list[s
     if needed and not found:
         raise UsageError("interface", "none given", "name one, or several separated by commas")
     return found
-
-
-def slot_number(text: str) -> int:
-    """A slot from the command line. Raises UsageError."""
-    try:
-        slot = int(text)
-    except ValueError:
-        raise UsageError(f"slot {text}", "not a number", "slots are 0 to 7") from None
-    if not 0 <= slot <= 7:
-        raise UsageError(f"slot {slot}", "out of range", "slots are 0 to 7")
-    return slot

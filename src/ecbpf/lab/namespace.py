@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from ecbpf.errors import EcbpfError, MissingError, kernel_error
 from ecbpf.lab.topology import CLIENT_SERVER, Topology
 
-__all__ = ["enter", "inside", "is_namespace", "namespace_path", "require_namespaces"]
+__all__ = ["enter", "inside", "inside_namespace", "is_namespace", "namespace_path", "require_namespaces"]
 
 _CLONE_NEWNET = 0x40000000  # <linux/sched.h>
 _OWN = "/proc/thread-self/ns/net"
@@ -51,6 +51,10 @@ def enter(name: str, topology: Topology = CLIENT_SERVER) -> None:
     namespace = topology.node(name).namespace
     if not is_namespace(namespace):
         raise EcbpfError(name, f"there is no network namespace {namespace}", "ecbpf lab up")
+    _enter(namespace)
+
+
+def _enter(namespace: str) -> None:
     descriptor = os.open(namespace_path(namespace), os.O_RDONLY | os.O_CLOEXEC)
     try:
         _setns(descriptor)
@@ -62,14 +66,28 @@ def enter(name: str, topology: Topology = CLIENT_SERVER) -> None:
 
 @contextmanager
 def inside(name: str, topology: Topology = CLIENT_SERVER) -> Iterator[None]:
-    """Be in the network of the node `name` for a `with` block: this thread and no other.
+    """inside_namespace() of the node `name`. Raises what enter() raises."""
+    with _back_afterwards():
+        enter(name, topology)
+        yield
+
+
+@contextmanager
+def inside_namespace(namespace: str) -> Iterator[None]:
+    """Be in the network of that name for a `with` block: this thread and no other.
 
     A socket opened in the block stays in that network; so does a process started in it.
-    Raises what enter() raises.
+    Raises KernelError, NotPermittedError, OSError if there is none of that name.
     """
+    with _back_afterwards():
+        _enter(namespace)
+        yield
+
+
+@contextmanager
+def _back_afterwards() -> Iterator[None]:
     before = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        enter(name, topology)
         try:
             yield
         finally:

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Set before load, the same in all programs of a chain: packets may span
+ * several buffers (a large MTU; Linux 5.18). Then data_end is the end of the
+ * first one, not of the packet.
+ */
+#ifndef ECBPF_FRAGS_H
+#define ECBPF_FRAGS_H
+
+#include <linux/types.h>
+
+const volatile __u8 chain_frags = 0;
+
+#endif /* ECBPF_FRAGS_H */

@@ -1,0 +1,128 @@
+"""No window: what is replaced is replaced between two packets."""
+
+import struct
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ecbpf.chain.attach import attach, attach_nop
+from ecbpf.chain.counters import read
+from ecbpf.chain.occupant import find_root
+from ecbpf.chain.slots import put
+from ecbpf.chain.status import status
+from ecbpf.kernel.object import Object
+from ecbpf.kernel.uapi import XDP_DROP
+from ecbpf.kernel.xdp import NATIVE, create_link
+from ecbpf.lab.namespace import inside_namespace
+from ecbpf.netdev.interfaces import index_of
+from tests.netns.conftest import Pair, sh
+from tests.netns.frames import FLOOD, packet_socket
+from tests.netns.verdict import Verdict
+
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6  # <linux/if_packet.h>; the counts are those since the last look
+
+
+class Flood:
+    """Sends the same frame from the far end until it is stopped, and counts what the near end's stack gets."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.sent = 0
+        self._stop = threading.Event()
+        self._wire = packet_socket(pair.far)
+        self._stack = packet_socket(pair.near)
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            for _ in range(64):
+                self._wire.send(FLOOD)
+            self.sent += 64
+
+    def __enter__(self) -> "Flood":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def leaked(self) -> int:
+        """Frames that reached the stack: the socket counts those too that its buffer has no room for."""
+        packets, _drops = struct.unpack("II", self._stack.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+        return int(packets)
+
+    def close(self) -> None:
+        self._wire.close()
+        self._stack.close()
+
+
+@pytest.fixture
+def flood(pair: Pair) -> Iterator[Flood]:
+    with inside_namespace(pair.namespace):
+        flood = Flood(pair)
+        yield flood
+        flood.close()
+
+
+def test_the_flood_would_show_a_leak(pair: Pair, flood: Flood) -> None:
+    """The check can fail: without a dropping subprogram the stack gets every frame."""
+    attach(pair.near)
+    with flood:
+        while flood.sent < 1000:
+            pass
+    assert flood.leaked() == flood.sent
+
+
+def test_a_hundred_replacements_of_root_and_subprogram_let_nothing_through(
+    pair: Pair, flood: Flood, build: Callable[[str], str]
+) -> None:
+    attach(pair.near)
+    put(pair.near, Verdict(2, build("verdicts"), XDP_DROP))
+    with flood:
+        for _ in range(100):
+            attach(pair.near)
+            put(pair.near, Verdict(2, build("verdicts"), XDP_DROP))
+    assert flood.leaked() == 0
+    assert flood.sent > 10_000
+    state = status([pair.near])[pair.near]
+    assert sum(state["statistics"].values()) == flood.sent, "no frame lost, none counted twice"
+    assert read(find_root(pair.near), 2)["XDP_DROP"] == flood.sent
+
+
+@pytest.mark.parametrize("how", ["link", "netlink"])
+def test_a_stranger_that_is_replaced_by_force_leaves_no_gap(
+    pair: Pair, flood: Flood, build: Callable[[str], str], how: str
+) -> None:
+    """Its program drops; ours passes: every frame up to one moment is dropped, none before it gets through.
+
+    Seen from the other side: the stack gets exactly the frames that the root counts as passed.
+    """
+    link = None
+    if how == "link":
+        with Object.open(build("stranger")) as stranger:
+            stranger.load()
+            link = create_link(index_of(pair.near), stranger.programs["xdp_stranger"], NATIVE)
+    else:
+        sh(f"ip link set {pair.near} xdpdrv obj {build('stranger')} sec xdp")
+    with flood:
+        while flood.sent < 1000:
+            pass
+        attach(pair.near, force=True)
+        marker = flood.sent
+        while flood.sent < marker + 1000:
+            pass
+    passed = sum(status([pair.near])[pair.near]["statistics"].values())
+    assert 0 < passed < flood.sent
+    assert flood.leaked() == passed
+    if link is not None:
+        link.close()
+
+
+def test_nop_keeps_the_interface_in_xdp_mode(pair: Pair, flood: Flood) -> None:
+    attach(pair.near)
+    with flood:
+        for _ in range(20):
+            attach_nop(pair.near)
+            attach(pair.near)
+    assert flood.leaked() == flood.sent, "a program came and went, and no frame was lost"
