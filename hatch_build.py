@@ -2,6 +2,7 @@
 
 import glob
 import os
+import shutil
 import sys
 from typing import Any
 
@@ -28,7 +29,8 @@ def build_objects() -> None:
     """Compile every kernel program of this checkout."""
     debug = os.environ.get("DEBUG", "") not in ("", "0")
     objects = os.path.join(_ROOT, "src", "ecbpf", "objects")
-    os.makedirs(objects, exist_ok=True)
+    shutil.rmtree(objects, ignore_errors=True)  # with what was made of sources that are gone
+    os.makedirs(objects)
     for source in sorted(glob.glob(os.path.join(_ROOT, "bpf", "*.bpf.c"))):
         output = os.path.join(objects, os.path.basename(source)[: -len(".c")] + ".o")
         compile_object(source, output, debug=debug)

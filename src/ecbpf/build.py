@@ -12,16 +12,9 @@ import sys
 import sysconfig
 
 from ecbpf.errors import DataError, EcbpfError, MissingError
+from ecbpf.paths import include_dir
 
-__all__ = ["compile_object", "include_dir", "main"]
-
-_HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-def include_dir() -> str:
-    """The folder that holds ecbpf/chain.h and its siblings: the checkout's, or the wheel's."""
-    checkout = os.path.normpath(os.path.join(_HERE, "..", "..", "bpf", "include"))
-    return checkout if os.path.isdir(checkout) else os.path.join(_HERE, "include")
+__all__ = ["compile_object", "main"]
 
 
 def clang_command(source: str, output: str, *, debug: bool = False) -> list[str]:
@@ -34,6 +27,9 @@ def clang_command(source: str, output: str, *, debug: bool = False) -> list[str]
     if debug:
         command.append("-DDEBUG")
     command += ["-I", include_dir()]
+    # Paths go into the BTF; without this machine's, two builds are alike.
+    folder = os.path.dirname(os.path.abspath(source))
+    command += ["-fdebug-compilation-dir=.", f"-ffile-prefix-map={folder}/=", f"-ffile-prefix-map={include_dir()}/="]
     multiarch = sysconfig.get_config_var("MULTIARCH") or f"{os.uname().machine}-linux-gnu"
     if os.path.isdir(f"/usr/include/{multiarch}"):
         command += ["-idirafter", f"/usr/include/{multiarch}"]

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from ecbpf.build import compile_object
+from ecbpf.chain.contents import programs
+from ecbpf.chain.occupant import Occupant
 from ecbpf.kernel.bpffs import mount_bpffs
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -24,6 +26,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def sh(command: str) -> str:
     """Run a shell command that must succeed; returns what it prints."""
     return subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
+
+
+def slot_ids(root: Occupant) -> list[int | None]:
+    """The ids of the programs in the slots."""
+    return [program.id if program else None for program in programs(root)]
 
 
 @pytest.fixture(scope="session", autouse=True)

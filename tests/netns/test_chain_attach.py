@@ -12,7 +12,7 @@ from ecbpf.chain.attach import attach, attach_nop, detach
 from ecbpf.chain.counters import read
 from ecbpf.chain.occupant import find_root, look
 from ecbpf.chain.pins import folder_of, folders
-from ecbpf.chain.slots import inspect, put
+from ecbpf.chain.slots import put
 from ecbpf.chain.status import status, status_text
 from ecbpf.errors import BusyError, DataError, EcbpfError, KernelError
 from ecbpf.kernel.map import open_map
@@ -20,7 +20,7 @@ from ecbpf.kernel.object import Object
 from ecbpf.kernel.xdp import GENERIC, NATIVE, XdpLink, create_link, query
 from ecbpf.lab.namespace import inside_namespace
 from ecbpf.netdev.interfaces import index_of
-from tests.netns.conftest import Pair, sh
+from tests.netns.conftest import Pair, sh, slot_ids
 from tests.netns.frames import FLOOD, packet_socket
 from tests.netns.verdict import Verdict
 
@@ -94,7 +94,7 @@ def test_detach_without_a_root_says_so(near: str) -> None:
 @pytest.mark.parametrize("mode", [NATIVE, GENERIC])
 @pytest.mark.parametrize("how", ["link", "netlink"])
 def test_a_stranger_is_named_left_alone_and_replaced_by_force(
-    near: str, build: Callable[[str], str], how: str, mode: str, tmp_path: object
+    near: str, build: Callable[[str], str], how: str, mode: str
 ) -> None:
     link = None
     if how == "link":
@@ -154,7 +154,7 @@ def test_a_renamed_interface_keeps_its_root_array(near: str, build: Callable[[st
     assert look("other0") is None
 
 
-def test_a_new_interface_of_an_old_name_does_not_take_over_its_pins(pair: Pair, near: str) -> None:
+def test_a_new_interface_of_an_old_name_does_not_take_over_its_pins(near: str) -> None:
     attach(near)
     sh(f"ip link set {near} down; ip link set {near} name other0")
     sh(f"ip link add {near} type veth peer name third0")
@@ -201,7 +201,7 @@ def test_pins_that_somebody_removed_are_made_again(near: str, build: Callable[[s
     attach(near)
     put(near, Verdict(3, build("verdicts")))
     root = find_root(near)
-    slots = inspect(root)
+    slots = slot_ids(root)
     keeper = [XdpLink.by_pin(os.path.join(folder_of(near), "link")), root.maps["xdp_program_arr"]]
     shutil.rmtree(folder_of(near))
     assert status([near])[near]["root_loaded"]
@@ -209,7 +209,7 @@ def test_pins_that_somebody_removed_are_made_again(near: str, build: Callable[[s
     for each in keeper:
         each.close()
     assert pins(near) == PINS | {"slot3"}
-    assert inspect(find_root(near)) == slots
+    assert slot_ids(find_root(near)) == slots
 
 
 def test_pins_that_were_swapped_are_put_right(near: str) -> None:
@@ -223,7 +223,7 @@ def test_pins_that_were_swapped_are_put_right(near: str) -> None:
         assert (stats.name, sample.name) == ("xdp_stats", "xdp_sample")
 
 
-def test_a_name_with_a_dot_and_one_with_a_dash_work(pair: Pair, near: str) -> None:
+def test_a_name_with_a_dot_and_one_with_a_dash_work(near: str) -> None:
     sh("ip link add v-x.5 type veth peer name v-y")
     attach("v-x.5")
     assert os.path.basename(folder_of("v-x.5")) == "v-x:5"
@@ -273,7 +273,7 @@ def test_a_root_array_of_a_version_that_does_not_fit_is_named_and_left_alone(
     detach(near)
 
 
-def test_two_commands_at_once_take_turns(pair: Pair, near: str, build: Callable[[str], str]) -> None:
+def test_two_commands_at_once_take_turns(near: str) -> None:
     command = [sys.executable, "-m", "ecbpf.cli.main", "attach", near]
     many = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(6)]
     outputs = [process.communicate() for process in many]

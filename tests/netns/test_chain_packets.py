@@ -7,17 +7,17 @@ import pytest
 from scapy.packet import Packet
 
 from ecbpf.chain.attach import attach
+from ecbpf.chain.contents import program_in
 from ecbpf.chain.counters import ROOT, VERDICTS, clear, read
 from ecbpf.chain.occupant import Occupant, find_root, maps_of
-from ecbpf.chain.slots import empty, inspect, put
+from ecbpf.chain.slots import empty, put
 from ecbpf.chain.status import status
 from ecbpf.chain.subprogram import FileSubprogram
 from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.object import Object
-from ecbpf.kernel.program import open_program
 from ecbpf.kernel.uapi import XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX
 from ecbpf.lab.namespace import inside_namespace
-from tests.netns.conftest import Pair
+from tests.netns.conftest import Pair, slot_ids
 from tests.netns.frames import CUT_SHORT, NOT_IP, THROUGH_SLOTS, packet_socket
 from tests.netns.verdict import Verdict
 
@@ -123,10 +123,9 @@ def _set_verdict(interface: str, slot: int, verdict: int) -> None:
 
 
 def _live_globals(interface: str, slot: int) -> Any:
-    info = inspect(find_root(interface))[slot]
-    assert info is not None
-    with open_program(info.id) as program:
-        return map_globals(maps_of(program)[".data"])
+    program = program_in(find_root(interface), slot)
+    assert program is not None
+    return map_globals(maps_of(program)[".data"])
 
 
 def test_a_replacement_keeps_maps_globals_counters_and_the_other_slots(
@@ -137,14 +136,12 @@ def test_a_replacement_keeps_maps_globals_counters_and_the_other_slots(
     root = find_root(near)
     run(root, bytes(THROUGH_SLOTS["IPv4 UDP"]))
     _set_verdict(near, 3, XDP_TX)
-    before = inspect(root)
+    before = slot_ids(root)
 
     put(near, Verdict(3, build("verdicts"), XDP_DROP))  # what it starts with is not what it runs with now
 
-    after = inspect(root)
-    assert before[3] is not None
-    assert after[3] is not None
-    assert before[3].id != after[3].id
+    after = slot_ids(root)
+    assert before[3] != after[3]
     assert after[6] == before[6]
     assert run(root, bytes(THROUGH_SLOTS["IPv4 UDP"])) == XDP_TX
     assert counted(root, 6) == {"XDP_PASS": 1}
@@ -154,7 +151,7 @@ def test_a_replacement_keeps_maps_globals_counters_and_the_other_slots(
     attach(near)  # the root in place
     replaced = find_root(near)
     assert replaced.program.id != root.program.id
-    assert inspect(replaced) == after
+    assert slot_ids(replaced) == after
     assert run(replaced, bytes(THROUGH_SLOTS["IPv4 UDP"])) == XDP_TX
     assert counted(replaced, 3) == {"XDP_TX": 2}
 

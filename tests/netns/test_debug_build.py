@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ecbpf.build import compile_object, include_dir
+from ecbpf.build import compile_object
 from ecbpf.chain.attach import attach
 from ecbpf.chain.occupant import find_root
 from ecbpf.lab.namespace import inside_namespace
+from ecbpf.paths import include_dir
 from tests.netns.conftest import Pair
 from tests.netns.frames import FLOOD
 from tests.netns.trace import traced

@@ -19,9 +19,10 @@ from pathlib import Path
 import pytest
 
 from ecbpf.chain.attach import attach, attach_nop, detach
+from ecbpf.chain.contents import programs
 from ecbpf.chain.occupant import look
 from ecbpf.chain.pins import folder_of
-from ecbpf.chain.slots import empty, inspect, put
+from ecbpf.chain.slots import empty, put
 from ecbpf.kernel.uapi import XDP_DROP
 from ecbpf.lab.namespace import inside_namespace
 from tests.netns.conftest import Pair, sh
@@ -48,7 +49,7 @@ def state_of(interface: str) -> State:
         return ("nothing",)
     if not occupant.is_root:
         return (occupant.program.name,)
-    slots = [info.name if info else None for info in inspect(occupant)]
+    slots = [program and program.full_name() for program in programs(occupant)]
     return (occupant.mode, occupant.program.test_run(FLOOD).retval, *slots)
 
 

@@ -7,27 +7,23 @@ it prepares, what comes after it tidies. Killed anywhere, the interface has the 
 import errno
 import os
 
-import ecbpf
+from ecbpf.chain.contents import occupied
 from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, look, maps_of
 from ecbpf.chain.pins import folder_of, locked, make_folder
 from ecbpf.chain.repair import pin_chain, pin_link, repair
 from ecbpf.chain.sharing import share_chain, share_own
-from ecbpf.chain.slots import frags_of, occupied
+from ecbpf.chain.slots import frags_of
 from ecbpf.errors import BusyError, DataError, EcbpfError, KernelError, MissingError, kernel_error
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.probe import Answer, probe_xdp_frags, probe_xdp_link
 from ecbpf.kernel.program import Program
 from ecbpf.kernel.xdp import GENERIC, NATIVE, XdpLink, create_link
 from ecbpf.netdev.interfaces import index_of
+from ecbpf.paths import object_path
 
-__all__ = ["attach", "attach_nop", "check_attach", "check_detach", "detach", "object_path"]
+__all__ = ["attach", "attach_nop", "check_attach", "check_detach", "detach"]
 
 _DRIVER_REFUSES = frozenset({errno.EINVAL, errno.ERANGE, errno.E2BIG, errno.EOPNOTSUPP})
-
-
-def object_path(name: str) -> str:
-    """The path of an object file that this package brings: "root", "nop", "printk"."""
-    return os.path.join(os.path.dirname(ecbpf.__file__), "objects", f"{name}.bpf.o")
 
 
 def check_attach(interface: str, *, generic: bool, force: bool) -> None:

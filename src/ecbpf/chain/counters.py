@@ -1,7 +1,7 @@
 """The counts of a root array: by slot and verdict, added up over the CPUs."""
 
+from ecbpf.chain.contents import SLOTS
 from ecbpf.chain.occupant import Occupant
-from ecbpf.chain.repair import SLOTS
 from ecbpf.kernel.values import total
 
 __all__ = ["ROOT", "VERDICTS", "Counts", "clear", "read", "totals"]

@@ -1,11 +1,11 @@
 """What runs on an interface, as the kernel has it: a root array of ours, nop, a stranger, nothing."""
 
-import contextlib
 import errno
 
 from ecbpf.errors import EcbpfError, KernelError
+from ecbpf.kernel.descriptor import descriptor_by_id
 from ecbpf.kernel.map import Map, open_map
-from ecbpf.kernel.program import Program, open_program
+from ecbpf.kernel.program import Program
 from ecbpf.kernel.uapi import BPF_OBJ_NAME_LEN, MAP_PROG_ARRAY
 from ecbpf.kernel.xdp import (
     XdpLink,
@@ -118,23 +118,11 @@ def look(interface: str) -> Occupant | None:
         attached = query(ifindex)
         if attached is None:
             return None
-        # Between the two calls the program may be replaced and gone: look again.
-        with contextlib.suppress(ProgramGone):
-            return Occupant(interface, ifindex, _open(attached.program_id), attached.mode)
+        fd = descriptor_by_id("prog", attached.program_id)
+        # Between the two calls the program may have been replaced, and gone: look again.
+        if fd is not None:
+            return Occupant(interface, ifindex, Program(fd), attached.mode)
     raise EcbpfError(interface, "its XDP program changes faster than one can look", "stop who does that")
-
-
-class ProgramGone(Exception):  # noqa: N818  (no error: a reason to look again)
-    """The program was replaced between the query and the look at it."""
-
-
-def _open(program_id: int) -> Program:
-    try:
-        return open_program(program_id)
-    except KernelError as error:
-        if error.errno == errno.ENOENT:
-            raise ProgramGone from None
-        raise
 
 
 def find_root(interface: str) -> Occupant:

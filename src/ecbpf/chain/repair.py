@@ -6,6 +6,7 @@ every command that changes something begins here, under the lock, and finds orde
 
 import os
 
+from ecbpf.chain.contents import SLOTS, program_in
 from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, kernel_name, look, maps_of
 from ecbpf.chain.pins import folder_of, folders, live_link, make_folder, remove_folder, rename_folder
 from ecbpf.chain.sharing import CHAIN_MAPS
@@ -14,9 +15,8 @@ from ecbpf.kernel.bpffs import pin_name
 from ecbpf.kernel.map import Map, open_map
 from ecbpf.kernel.program import Program, open_program
 
-__all__ = ["SLOTS", "pin_chain", "pin_link", "pin_slot", "repair", "slot_folder", "staged_folder"]
+__all__ = ["pin_chain", "pin_link", "pin_slot", "repair", "slot_folder", "staged_folder"]
 
-SLOTS = 8
 _ELSEWHERE = "moved-away-link:"  # longer than an interface's name can be
 
 
@@ -53,18 +53,16 @@ def repair(interface: str) -> Occupant | None:
 
 
 def _settle_slots(root: Occupant, home: str) -> None:
-    array = root.maps["xdp_program_arr"]
     for slot in range(SLOTS):
-        program_id = array.get(slot)
+        program = program_in(root, slot)
         folder, staged = slot_folder(home, slot), staged_folder(home, slot)
-        if program_id is None:
+        if program is None:
             remove_folder(folder)
-        elif _pinned_program(staged) == program_id:
+        elif _pinned_program(staged) == program.id:
             remove_folder(folder)
             rename_folder(staged, folder)
         else:
-            with open_program(program_id) as program:
-                pin_slot(program, folder)
+            pin_slot(program, folder)
         remove_folder(staged)
 
 

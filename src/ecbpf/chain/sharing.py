@@ -67,7 +67,7 @@ def share_own(new: Object, running: dict[str, Map]) -> None:
                 new.share_map(name, existing)
         elif new.section_layout(section) == _layout(existing):
             new.share_map(name, existing)
-        elif section.startswith(".data"):
+        else:
             new.globals.adopt(map_globals(existing))
 
 

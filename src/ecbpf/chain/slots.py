@@ -1,32 +1,23 @@
-"""The eight slots: put a subprogram, replace it, empty, inspect.
+"""The eight slots: put a subprogram, replace it, empty.
 
 A slot changes with one update of the root array: the packet before it meets the old program, the packet
 after it the new one.
 """
 
 import errno
-from typing import NamedTuple
 
+from ecbpf.chain.contents import SLOTS, occupied, program_in
 from ecbpf.chain.occupant import Occupant, maps_of, require_root
 from ecbpf.chain.pins import folder_of, locked
-from ecbpf.chain.repair import SLOTS, pin_slot, repair, staged_folder
+from ecbpf.chain.repair import pin_slot, repair, slot_folder, staged_folder
 from ecbpf.chain.sharing import share_chain, share_own
 from ecbpf.chain.subprogram import Subprogram
 from ecbpf.errors import DataError, EcbpfError, KernelError, UsageError
 from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.object import Object
-from ecbpf.kernel.program import Program, open_program
+from ecbpf.kernel.program import Program
 
-__all__ = ["SLOTS", "check_slot", "empty", "frags_of", "inspect", "occupied", "put"]
-
-
-class SlotInfo(NamedTuple):
-    """A program in a slot. load_time: nanoseconds since boot."""
-
-    slot: int
-    id: int
-    name: str
-    load_time: int
+__all__ = ["check_slot", "empty", "frags_of", "pins_of", "put"]
 
 
 def check_slot(slot: int) -> int:
@@ -36,10 +27,12 @@ def check_slot(slot: int) -> int:
     return slot
 
 
-def occupied(root: Occupant) -> int:
-    """The slots that hold a program, as bits."""
-    array = root.maps["xdp_program_arr"]
-    return sum(1 << slot for slot in range(SLOTS) if array.get(slot) is not None)
+def pins_of(interface: str, slot: int) -> str:
+    """The folder with the pins of the subprogram in that slot: ``program``, and its maps by their names.
+
+    Its global variables are the maps ``data`` and ``bss``. Raises UsageError (no such slot).
+    """
+    return slot_folder(folder_of(interface), check_slot(slot))
 
 
 def frags_of(root: Occupant) -> bool:
@@ -55,19 +48,6 @@ def _hint(root: Occupant, *, add: int = 0) -> None:
         map_globals(section).chain_occupied = occupied(root) | add
 
 
-def inspect(root: Occupant) -> list[SlotInfo | None]:
-    """What the slots hold, None for an empty one. Raises KernelError."""
-    found: list[SlotInfo | None] = []
-    for slot in range(SLOTS):
-        program_id = root.maps["xdp_program_arr"].get(slot)
-        if program_id is None:
-            found.append(None)
-            continue
-        with open_program(program_id) as program:
-            found.append(SlotInfo(slot, program.id, program.full_name(), program.load_time))
-    return found
-
-
 def put(interface: str, subprogram: Subprogram) -> str:
     """Load a subprogram into its slot, in place of what is there. Returns what was done, for a person.
 
@@ -78,9 +58,7 @@ def put(interface: str, subprogram: Subprogram) -> str:
     with locked(), Object.open(subprogram.object) as new:
         root = require_root(interface, repair(interface))
         name = _program_name(new, subprogram)
-        array = root.maps["xdp_program_arr"]
-        old_id = array.get(slot)
-        old = open_program(old_id) if old_id is not None else None
+        old = program_in(root, slot)
         new.globals.chain_slot = slot
         new.globals.chain_frags = frags_of(root)
         subprogram.configure(new, interface)
@@ -90,7 +68,11 @@ def put(interface: str, subprogram: Subprogram) -> str:
         new.load(frags=frags_of(root))
         program = new.programs[name]
         _commit(root, slot, program)
-        return f"{subprogram.name} {'replaced' if old is not None else 'put'} in slot {slot}"
+        if old is None:
+            return f"{subprogram.name} put in slot {slot}"
+        if old.name != program.name:
+            return f"{subprogram.name} put in slot {slot} in place of {old.name}"
+        return f"{subprogram.name} replaced in slot {slot}"
 
 
 def _commit(root: Occupant, slot: int, program: Program) -> None:

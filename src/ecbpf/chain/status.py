@@ -2,14 +2,17 @@
 
 import time
 
+from ecbpf.chain.contents import programs
 from ecbpf.chain.counters import ROOT, VERDICTS, read, totals
 from ecbpf.chain.occupant import Occupant, look
-from ecbpf.chain.slots import SlotInfo, inspect
+from ecbpf.errors import EcbpfError
 from ecbpf.netdev.interfaces import ethernet_names, names
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
     from typing import Any
+
+    from ecbpf.kernel.program import Program
 
 __all__ = ["status", "status_text"]
 
@@ -29,7 +32,13 @@ def status(interfaces: "list[str] | None" = None) -> "dict[str, Any]":
     shown = every if interfaces is not None else ethernet_names(every)
     found = {}
     for interface in every:
-        occupant = look(interface)
+        try:
+            occupant = look(interface)
+        except EcbpfError:
+            # One that went away since it was listed is no error, one that was asked for is.
+            if interfaces is not None or interface in names():
+                raise
+            continue
         if interface in shown or (occupant is not None and occupant.is_root):
             found[interface] = _of_interface(occupant)
     return found
@@ -40,7 +49,7 @@ def _of_interface(occupant: Occupant | None) -> "dict[str, Any]":
         return {"root_loaded": False}
     if not occupant.is_root:
         return {"root_loaded": False, "other_program": occupant.describe()}
-    slots = [_of_slot(slot, info, read(occupant, slot)) for slot, info in enumerate(inspect(occupant))]
+    slots = [_of_slot(slot, held, read(occupant, slot)) for slot, held in enumerate(programs(occupant))]
     own = read(occupant, ROOT)
     return {
         "root_loaded": True,
@@ -53,15 +62,15 @@ def _of_interface(occupant: Occupant | None) -> "dict[str, Any]":
     }
 
 
-def _of_slot(slot: int, info: SlotInfo | None, counts: dict[str, int]) -> "dict[str, Any]":
-    if info is None:
+def _of_slot(slot: int, program: "Program | None", counts: dict[str, int]) -> "dict[str, Any]":
+    if program is None:
         return {"slot": slot, "prog_loaded": False, "statistics": counts}
     return {
         "slot": slot,
         "prog_loaded": True,
-        "id": info.id,
-        "name": info.name,
-        "load_time": _date(info.load_time),
+        "id": program.id,
+        "name": program.full_name(),
+        "load_time": _date(program.load_time),
         "statistics": counts,
     }
 

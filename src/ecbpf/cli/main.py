@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import signal
 import sys
 
 import ecbpf
@@ -32,7 +31,8 @@ def build_parser(only: str = "") -> Parser:
     parser = Parser(prog="ecbpf", description=ecbpf.__doc__)
     parser.add_argument("--version", action="version", version=f"ecbpf {ecbpf.__version__}")
     _add_debug(parser)
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    # With prog given, argparse does not lay out a usage line to find it: that would load shutil.
+    commands = parser.add_subparsers(prog="ecbpf", metavar="COMMAND", required=True, parser_class=Parser)
     for name, text in COMMANDS.items():
         if only in ("", name):
             command = commands.add_parser(name, help=text, description=text)
@@ -64,12 +64,16 @@ def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
 
     debug: let the error through, traceback and all.
     """
-    # Whoever reads our output may stop at any line.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        return act()
+        status = act()
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Whoever reads our output may stop at any line; what is left of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (EcbpfError, OSError) as error:
         if debug:
             raise

@@ -1,19 +1,34 @@
 """What the commands' parsers share."""
 
 import argparse
+import os
 
 from ecbpf.errors import UsageError
 from ecbpf.netdev.interfaces import parse_list
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 __all__ = ["Parser", "add_interfaces", "interfaces_of"]
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Knows the terminal's width without shutil, which argparse would load for every command."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            width = os.get_terminal_size().columns
+        except OSError:
+            width = 100
+        super().__init__(prog, width=width - 2)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with errors as every other error of ecbpf: one line, status 64."""
+
+    def __init__(self, **values: "Any") -> None:
+        super().__init__(formatter_class=_Formatter, **values)
 
     def error(self, message: str) -> "NoReturn":
         """Raise UsageError."""

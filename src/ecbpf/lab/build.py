@@ -7,17 +7,15 @@ half is there, for whatever reason, is completed, and none that is unfinished lo
 import os
 import time
 
-import ecbpf
-from ecbpf.errors import EcbpfError, MissingError
+from ecbpf.errors import EcbpfError
 from ecbpf.lab.command import require, run
 from ecbpf.lab.lock import locked
 from ecbpf.lab.namespace import is_namespace, namespace_path, require_namespaces
 from ecbpf.lab.state import LabStatus, has_port, has_program, is_joined, status
 from ecbpf.lab.topology import CLIENT_SERVER, Node, Port, Topology
+from ecbpf.paths import object_path
 
 __all__ = ["down", "up"]
-
-_NOP = os.path.join(os.path.dirname(ecbpf.__file__), "objects", "nop.bpf.o")
 
 # XDP sees frames as veth has them in memory, before any offload would have finished them.
 # tx: checksums are filled in, and with that TCP is cut into segments, before a frame leaves.
@@ -39,8 +37,7 @@ def up(topology: Topology = CLIENT_SERVER) -> LabStatus:
     """
     require("ip", "ethtool")
     require_namespaces()
-    if not os.path.exists(_NOP):
-        raise MissingError(_NOP, "the kernel programs are not compiled", "make setup")
+    object_path("nop")
     with locked():
         for node in topology.nodes:
             _add_namespace(node)
@@ -101,7 +98,20 @@ def _prepare(port: Port, node: Node) -> None:
     # (veth_xdp_flush() looks for one; GRO is not enough): without, it arrives when the next
     # ordinary packet does, if ever.
     if not node.runs_ecbpf and not has_program(port):
-        run("ip", "-n", port.namespace, "link", "set", "dev", port.name, "xdpdrv", "obj", _NOP, "sec", "xdp")
+        run(
+            "ip",
+            "-n",
+            port.namespace,
+            "link",
+            "set",
+            "dev",
+            port.name,
+            "xdpdrv",
+            "obj",
+            object_path("nop"),
+            "sec",
+            "xdp",
+        )
 
 
 def _configure(node: Node, ports: list[Port]) -> None:

@@ -1,10 +1,10 @@
 """printk as a subprogram: the example for one of your own (docs/subprogram.md)."""
 
-from ecbpf.chain.attach import object_path
 from ecbpf.chain.subprogram import Subprogram
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.probe import Answer, probe_helper
 from ecbpf.kernel.uapi import PROG_XDP
+from ecbpf.paths import object_path
 
 __all__ = ["SLOT", "Printk"]
 

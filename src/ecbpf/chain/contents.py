@@ -1,0 +1,30 @@
+"""What the slots of a root array hold."""
+
+from ecbpf.chain.occupant import Occupant
+from ecbpf.kernel.descriptor import descriptor_by_id
+from ecbpf.kernel.program import Program
+
+__all__ = ["SLOTS", "occupied", "program_in", "programs"]
+
+SLOTS = 8
+
+
+def programs(root: Occupant) -> list[Program | None]:
+    """The program in each slot, None for an empty one. Raises KernelError."""
+    return [program_in(root, slot) for slot in range(SLOTS)]
+
+
+def program_in(root: Occupant, slot: int) -> Program | None:
+    """The program in one slot, None if it is empty. Raises KernelError."""
+    while (program_id := root.maps["xdp_program_arr"].get(slot)) is not None:
+        fd = descriptor_by_id("prog", program_id)
+        # Between the two calls it may have been replaced, and gone: look again.
+        if fd is not None:
+            return Program(fd)
+    return None
+
+
+def occupied(root: Occupant) -> int:
+    """The slots that hold a program, as bits. Raises KernelError."""
+    array = root.maps["xdp_program_arr"]
+    return sum(1 << slot for slot in range(SLOTS) if array.get(slot) is not None)

@@ -1,0 +1,84 @@
+"""Write completions/: tab completion for bash, made from the commands' own parsers (`make completions`)."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import shtab
+
+from ecbpf.cli import main, xdp_printk, xdp_root_loader
+from ecbpf.lab import CLIENT_SERVER
+
+__all__ = ["FOLDER", "generate"]
+
+FOLDER = Path(__file__).resolve().parents[1] / "completions"
+
+_PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
+    "ecbpf": main.build_parser,
+    "xdp_root_loader": xdp_root_loader.build_parser,
+    "xdp_printk": xdp_printk.build_parser,
+}
+
+_HEAD = "# bash completion for {name}, made by tools/completions.py (`make completions`) with shtab.\n"
+
+# A comma list completes its last element; what stands in the list already is not offered again, nor is lo.
+_PREAMBLE = """
+_ecbpf_interfaces() {
+  local name list=""
+  [[ "$1" == *,* ]] && list="${1%,*},"
+  while IFS= read -r name; do
+    name="${name%:*}"
+    name="${name//[[:space:]]/}"
+    [[ "$name" == lo || ",$list" == *",$name,"* || "$list$name" != "$1"* ]] || echo "$list$name"
+  done < <(tail -n +3 /proc/net/dev)
+}
+
+_ecbpf_commands() {
+  compgen -c -- "$1"
+}
+"""
+
+_INTERFACES = {"bash": "_ecbpf_interfaces"}
+_COMPLETE = {
+    "IFACES": _INTERFACES,
+    "F": shtab.FILE,
+    "COMMAND": {"bash": "_ecbpf_commands"},
+}
+_CHOICES = {
+    "N": [str(slot) for slot in range(8)],
+    "NODE": [node.name for node in CLIENT_SERVER.nodes],
+}
+
+
+def generate() -> dict[str, str]:
+    """The completion script of each command, by its name."""
+    return {name: _script(name, build()) for name, build in _PARSERS.items()}
+
+
+def _script(name: str, parser: argparse.ArgumentParser) -> str:
+    for action in _actions(parser):
+        if action.choices:
+            continue
+        if action.metavar in _COMPLETE:
+            # What shtab looks for; set here, so that the commands pay nothing for it.
+            action.complete = _COMPLETE[action.metavar]  # type: ignore[attr-defined]
+        elif action.metavar in _CHOICES:
+            action.choices = _CHOICES[action.metavar]
+    script = shtab.complete(parser, shell="bash", preamble=_PREAMBLE)
+    # shtab's own head is about its command line and a way of installing that is not ours.
+    return _HEAD.format(name=name) + script[script.index("\n\n") + 1 :]
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Every argument of the parser and of its subparsers."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                yield from _actions(inner)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, script in generate().items():
+        (FOLDER / name).write_text(script)
