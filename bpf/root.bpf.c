@@ -16,15 +16,10 @@ int xdp_root_prog(struct xdp_md *ctx)
 	struct packet pkt;
 	enum reason reason = packet_peek(ctx, &pkt);
 
-	switch (reason) {
-	case REASON_NONE:
-	case REASON_VLAN_DEPTH: /* who knows what is behind the third tag */
+	/* Who knows what is behind a third tag? */
+	if (reason == REASON_NONE || reason == REASON_VLAN_DEPTH)
 		return chain_pass(ctx);
-	case REASON_NOT_IP:
-		return chain_end(ctx, XDP_PASS, reason);
-	default:
-		return chain_end(ctx, XDP_ABORTED, reason);
-	}
+	return chain_end(ctx, reason == REASON_NOT_IP ? XDP_PASS : XDP_ABORTED, reason);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

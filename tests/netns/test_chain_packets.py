@@ -1,6 +1,8 @@
 """What the root array does with packets: tables of test runs, and the counts of real traffic."""
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -208,32 +210,49 @@ def test_the_capture_hook_sees_the_verdict_it_is_asked_for(near: str, build: Cal
         assert counted(root, 2) == {"XDP_DROP": 1}
 
 
-def test_the_sample_hook_gets_the_picked_packet_and_its_story(near: str, build: Callable[[str], str]) -> None:
+@contextmanager
+def one_cpu() -> Iterator[None]:
+    """Test runs in the block are all on one CPU."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def pick_after(root: Occupant, row: int, packets: int) -> None:
+    """Every CPU picks the packet that is the `packets`-th which leaves by that row."""
+    rows = root.maps["xdp_stats"][row]
+    for cpu in rows:
+        cpu.countdown = packets
+    root.maps["xdp_stats"][row] = rows
+
+
+@pytest.mark.parametrize(
+    ("packet", "row", "story"),
+    [
+        (THROUGH_SLOTS["IPv4 UDP"], 2, (2, XDP_DROP, 0x8000)),
+        (NOT_IP["ARP"], ROOT, (-1, XDP_PASS, 1)),
+    ],
+    ids=["a subprogram's", "the root's own"],
+)
+def test_the_sample_hook_gets_the_picked_packet_and_its_story(
+    near: str, build: Callable[[str], str], packet: Packet, row: int, story: tuple[int, int, int]
+) -> None:
     root = find_root(near)
     put(near, Verdict(2, build("verdicts"), XDP_DROP))
-    with Object.open(build("hook")) as hook:
+    with Object.open(build("hook")) as hook, one_cpu():
         hook.load()
         root.maps["xdp_sample_hook"][0] = hook.programs["answer_tx"]
-        state = root.maps["xdp_sample"]
-        rows = state[0]
-        for row in rows:
-            row.countdown = 3
-        state[0] = rows
-        verdicts = [run(root, bytes(THROUGH_SLOTS["IPv4 UDP"])) for _ in range(3 * len(rows) + 3)]
-        picked = [row for row in state[0] if row.verdict == XDP_DROP]
-    assert verdicts.count(XDP_TX) == len(picked) >= 1
-    assert all((row.slot, row.reason) == (2, 0x8000) for row in picked)
+        pick_after(root, row, 3)
+        verdicts = [run(root, bytes(packet)) for _ in range(6)]
+    assert verdicts == [story[1], story[1], XDP_TX, story[1], story[1], story[1]]
+    assert story in {(cpu.slot, cpu.verdict, cpu.reason) for cpu in root.maps["xdp_sample"][0]}
 
 
-def test_the_root_names_itself_in_samples(near: str, build: Callable[[str], str]) -> None:
+def test_clear_leaves_the_countdown_alone(near: str) -> None:
     root = find_root(near)
-    with Object.open(build("hook")) as hook:
-        hook.load()
-        root.maps["xdp_sample_hook"][0] = hook.programs["answer_tx"]
-        state = root.maps["xdp_sample"]
-        rows = state[0]
-        for row in rows:
-            row.countdown = 1
-        state[0] = rows
-        assert run(root, bytes(NOT_IP["ARP"])) == XDP_TX
-        assert {(row.slot, row.verdict, row.reason) for row in state[0]} >= {(-1, XDP_PASS, 1)}
+    pick_after(root, 2, 1000)
+    clear(root)
+    assert {cpu.countdown for cpu in root.maps["xdp_stats"][2]} == {1000}

@@ -6,7 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from bench.harness import Row, Sample, Spread, figures, machine, measure, over_limit, report, select, spread, table
+from bench.harness import Row, Sample, Spread, figures, measure, over_limit, report, select, spread, table
+from bench.machine import busy, busy_share, machine
 from bench.packets import PACKETS
 
 
@@ -106,6 +107,12 @@ def test_machine_says_what_numbers_depend_on() -> None:
     here = machine()
     assert {"CPU", "CPUs", "governor", "kernel", "JIT", "Python", "libbpf", "load"} == here.keys()
     assert all(here.values())
+
+
+def test_busy_share_is_that_of_the_other_cpus() -> None:
+    assert busy_share([(100, 200), (0, 0)], [(190, 300), (50, 100)]) == "30%"
+    assert busy_share([], []) == "none"
+    assert all(0 <= idle <= ticks for idle, ticks in busy())
 
 
 def test_measure_takes_every_row_once_a_round_and_cleans_up() -> None:

@@ -32,8 +32,10 @@
 /* Set before load: the slot this program goes to, or CHAIN_ROOT. */
 const volatile __u32 chain_slot = CHAIN_ROOT;
 
+/* A slot's row on one CPU; one lookup serves the count and the sample. */
 struct chain_counts {
 	__u64 verdict[CHAIN_VERDICTS + 1];
+	__u64 countdown; /* see sample.h */
 };
 
 struct {
@@ -92,6 +94,21 @@ static __always_inline int chain_capture(struct xdp_md *ctx, __u32 verdict)
 	return verdict;
 }
 
+/* The picked packet: note who decided what, and let the sampler have it. */
+static __always_inline void chain_sample(struct xdp_md *ctx, __u32 row, __u32 verdict,
+					 enum reason reason)
+{
+	__u32 zero = 0;
+	struct sample_state *state = bpf_map_lookup_elem(&xdp_sample, &zero);
+
+	if (!state)
+		return;
+	state->slot = row == CHAIN_ROOT ? SAMPLE_SLOT_ROOT : (__s32)row;
+	state->verdict = verdict;
+	state->reason = reason;
+	bpf_tail_call_static(ctx, &xdp_sample_hook, 0);
+}
+
 /*
  * End the walk: count, sample if this packet was picked, offer it to the
  * capture hook, return the verdict. What is no verdict is counted as such and
@@ -100,52 +117,48 @@ static __always_inline int chain_capture(struct xdp_md *ctx, __u32 verdict)
 static __always_inline int chain_end(struct xdp_md *ctx, __u32 verdict,
 				     enum reason reason)
 {
-	__u32 row = chain_slot, zero = 0;
+	__u32 row = chain_slot;
 	struct chain_counts *counts;
-	struct sample_state *sample;
 
 	ecbpf_debug("slot %d verdict %d reason %d", row, verdict, reason);
 
 	counts = bpf_map_lookup_elem(&xdp_stats, &row);
-	if (counts)
-		counts->verdict[verdict < CHAIN_VERDICTS ? verdict : CHAIN_INVALID]++;
+	if (!counts) /* never, but the verifier cannot know */
+		return XDP_ABORTED;
+	counts->verdict[verdict < CHAIN_VERDICTS ? verdict : CHAIN_INVALID]++;
 	if (verdict >= CHAIN_VERDICTS)
 		verdict = XDP_ABORTED;
 
-	sample = bpf_map_lookup_elem(&xdp_sample, &zero);
-	if (sample && --sample->countdown == 0) {
-		sample->slot = row == CHAIN_ROOT ? SAMPLE_SLOT_ROOT : (__s32)row;
-		sample->verdict = verdict;
-		sample->reason = reason;
-		bpf_tail_call_static(ctx, &xdp_sample_hook, 0);
-	}
+	if (--counts->countdown == 0)
+		chain_sample(ctx, row, verdict, reason);
 	return chain_capture(ctx, verdict);
 }
 
-static __always_inline void chain_try(struct xdp_md *ctx, __u32 behind, const __u32 slot)
+static __always_inline void chain_try(struct xdp_md *ctx, __u32 first, __u32 occupied,
+				      const __u32 slot)
 {
-	if (behind & 1 << slot)
+	if (first <= slot && occupied & 1 << slot)
 		bpf_tail_call_static(ctx, &xdp_program_array, slot);
 }
 
 /*
  * Go on to the next slot in order; behind the last one the packet passes.
+ * `first` is a constant to the verifier: slots before it leave no code.
  */
 static __always_inline int chain_pass(struct xdp_md *ctx)
 {
-	__u32 behind = chain_occupied;
+	__u32 slot = chain_slot, occupied = chain_occupied;
+	__u32 first = slot == CHAIN_ROOT ? 0 : slot + 1;
 
-	if (chain_slot != CHAIN_ROOT)
-		behind &= ~0U << 1 << (chain_slot % CHAIN_SLOTS);
-	if (behind) {
-		chain_try(ctx, behind, 0);
-		chain_try(ctx, behind, 1);
-		chain_try(ctx, behind, 2);
-		chain_try(ctx, behind, 3);
-		chain_try(ctx, behind, 4);
-		chain_try(ctx, behind, 5);
-		chain_try(ctx, behind, 6);
-		chain_try(ctx, behind, 7);
+	if (occupied >> first) {
+		chain_try(ctx, first, occupied, 0);
+		chain_try(ctx, first, occupied, 1);
+		chain_try(ctx, first, occupied, 2);
+		chain_try(ctx, first, occupied, 3);
+		chain_try(ctx, first, occupied, 4);
+		chain_try(ctx, first, occupied, 5);
+		chain_try(ctx, first, occupied, 6);
+		chain_try(ctx, first, occupied, 7);
 	}
 	return chain_end(ctx, XDP_PASS, REASON_NONE);
 }

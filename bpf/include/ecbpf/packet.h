@@ -340,7 +340,7 @@ static __always_inline __u32 packet_frame_len(struct xdp_md *ctx)
 
 /*
  * The cheap first half: is this IP, and is its fixed header all there? Fills in
- * the frame's length, the tags, the ethertype and l3_offset.
+ * the tags, the ethertype and l3_offset.
  */
 static __always_inline enum reason packet_peek(struct xdp_md *ctx, struct packet *pkt)
 {
@@ -348,7 +348,7 @@ static __always_inline enum reason packet_peek(struct xdp_md *ctx, struct packet
 	void *end = (void *)(long)ctx->data_end;
 	void *l3;
 
-	*pkt = (struct packet){.frame_len = packet_frame_len(ctx)};
+	*pkt = (struct packet){};
 	return packet_parse_l2(data, end, &l3, pkt);
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The place for the sample. Every exit counts `countdown` down; the packet
- * that brings it to zero is the picked one: the exit notes who decided what,
- * and tail-calls entry 0 of xdp_sample_hook. The program there records the
- * packet, draws the next countdown (one random number a sample, not one a
- * packet: 0.9 ns instead of 20) and ends with chain_capture().
+ * The place for the sample. Every exit counts the countdown of its slot's row
+ * in xdp_stats down; the packet that brings it to zero is the picked one: the
+ * exit notes here who decided what, and tail-calls entry 0 of xdp_sample_hook.
+ * The program there records the packet, draws the row's next countdown (one
+ * random number a sample, not one a packet: 0.9 ns instead of 20) and ends
+ * with chain_capture().
  *
  * A countdown of 0 wraps and picks nothing for 2^64 packets: sampling is off
  * until somebody sets it.
@@ -20,7 +21,6 @@
 #define SAMPLE_SLOT_ROOT (-1) /* how a sample names the root itself */
 
 struct sample_state {
-	__u64 countdown; /* exits left until this CPU picks a packet */
 	__s32 slot; /* of the picked packet: who decided, */
 	__u32 verdict; /* what, */
 	enum reason reason; /* and why */

@@ -35,12 +35,11 @@ def _clear(root: Occupant, row: int) -> None:
     stats = root.maps["xdp_stats"]
     before = stats[row]
     for _ in range(_TRIES):
-        stats[row] = [type(before[0])()] * len(before)
-        after = stats[row]
-        if all(
-            new < old or old == 0
-            for olds, news in zip(before, after, strict=True)
-            for old, new in zip(olds.verdict, news.verdict, strict=True)
-        ):
+        olds = [list(cpu.verdict) for cpu in before]
+        for cpu in before:
+            cpu.verdict[:] = [0] * len(cpu.verdict)  # the countdown of the sample stays
+        stats[row] = before
+        before = stats[row]
+        news = [list(cpu.verdict) for cpu in before]
+        if all(new < old or old == 0 for old, new in zip(sum(olds, []), sum(news, []), strict=True)):
             return
-        before = after

@@ -1,0 +1,242 @@
+"""Rows measured side by side, and what is made of the numbers.
+
+The machine is never the same for two minutes: clocks, caches, and above all what the host runs on the other half
+of the core. So all rows are measured in each of many rounds, in an order that is shuffled anew, and each right
+behind its own floor. What is shown is the median over the rounds of what a row is above that, and the quartiles
+around it; and what it is above it when the machine is quiet: between the lower deciles of the two.
+"""
+
+import fnmatch
+import gc
+import random
+import statistics
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+__all__ = [
+    "ROUNDS",
+    "Figure",
+    "Row",
+    "Sample",
+    "Spread",
+    "figures",
+    "measure",
+    "over_limit",
+    "report",
+    "select",
+    "spread",
+    "table",
+]
+
+ROUNDS = 30
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing to measure.
+
+    setup: called once with a stack that takes the clean-ups; what it returns is called once a round and
+    gives one measurement in `unit`. The figure of the row is what that is above its floor, or with `ratio`
+    how many times its floor; with `share` a part of it, for N alike parts at once.
+    floor: the name of the row to compare with, in the same subject; none: this is a floor itself.
+    limit: the figure should not be above it. peer_of: this row is somebody else's way to do what the row
+    of that name does, or one we did not take; its figure is shown as a multiple of that row's.
+    """
+
+    subject: str
+    name: str
+    what: str
+    setup: Callable[[ExitStack], Callable[[], float]]
+    floor: str = ""
+    unit: str = "ns"
+    ratio: bool = False
+    share: int = 1
+    limit: float | None = None
+    peer_of: str = ""
+
+    @property
+    def id(self) -> str:
+        return f"{self.subject}/{self.name}"
+
+    @property
+    def floor_id(self) -> str:
+        return f"{self.subject}/{self.floor}"
+
+    def above(self, value: float, floor: float) -> float:
+        return (value / floor if self.ratio else value - floor) / self.share
+
+
+class Sample(NamedTuple):
+    """A measurement, and that of the floor just before it; of a floor itself, 0."""
+
+    value: float
+    floor: float
+
+
+class Spread(NamedTuple):
+    """The median of some numbers, between the quartiles."""
+
+    median: float
+    low: float
+    high: float
+
+
+class Figure(NamedTuple):
+    """What came out for a row.
+
+    above: its floor, None for a floor itself; quiet: the same from the best tenth of the rounds of either.
+    times: of a peer's figure to ours.
+    """
+
+    row: Row
+    measured: Spread
+    above: Spread | None
+    quiet: float | None
+    times: float | None
+
+    @property
+    def unit(self) -> str:
+        """Of `above`."""
+        return "x" if self.row.ratio else self.row.unit
+
+    @property
+    def over(self) -> bool:
+        limit = self.row.limit
+        return limit is not None and self.above is not None and self.above.median > limit
+
+
+def select(rows: Sequence[Row], pattern: str) -> list[Row]:
+    """The rows whose subject, or subject/name, fits the pattern, and those that they are compared with."""
+    wanted = {row.id for row in rows if fnmatch.fnmatch(row.id, pattern) or row.subject == pattern}
+    grown = True
+    while grown:
+        needed = {
+            f"{row.subject}/{name}"
+            for row in rows
+            if row.id in wanted
+            for name in (row.floor, row.peer_of)
+            if name
+        }
+        grown = not needed <= wanted
+        wanted |= needed
+    return [row for row in rows if row.id in wanted]
+
+
+def measure(
+    rows: Sequence[Row], rounds: int, seed: int, progress: Callable[[int, int], None] = lambda _done, _of: None
+) -> dict[str, list[Sample]]:
+    """One measurement a round of each row, by its id."""
+    shuffled = random.Random(seed)
+    samples: dict[str, list[Sample]] = {row.id: [] for row in rows}
+    with ExitStack() as stack:
+        ready = {row.id: row.setup(stack) for row in rows}
+        for once in ready.values():
+            once()  # the first time fills caches, Python's of bytecode among them
+        gc.collect()
+        gc.disable()
+        try:
+            for done in range(rounds):
+                for row in shuffled.sample(rows, len(rows)):
+                    floor = ready[row.floor_id]() if row.floor else 0
+                    samples[row.id].append(Sample(ready[row.id](), floor))
+                progress(done + 1, rounds)
+        finally:
+            gc.enable()
+    return samples
+
+
+def spread(values: Sequence[float]) -> Spread:
+    if len(values) == 1:
+        return Spread(values[0], values[0], values[0])
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(median, low, high)
+
+
+def low_decile(values: Sequence[float]) -> float:
+    return values[0] if len(values) == 1 else statistics.quantiles(values, n=10, method="inclusive")[0]
+
+
+def figures(rows: Sequence[Row], samples: dict[str, list[Sample]]) -> list[Figure]:
+    """From the measurements to what is shown, in the order of the rows."""
+    above = {row.id: spread([row.above(*pair) for pair in samples[row.id]]) for row in rows if row.floor}
+    found = []
+    for row in rows:
+        values, floors = zip(*samples[row.id], strict=True)
+        quiet = row.above(low_decile(values), low_decile(floors)) if row.floor else None
+        times = None
+        if row.peer_of:
+            times = above[row.id].median / above[f"{row.subject}/{row.peer_of}"].median
+        found.append(Figure(row, spread(values), above.get(row.id), quiet, times))
+    return found
+
+
+def over_limit(found: Sequence[Figure]) -> list[Figure]:
+    return [figure for figure in found if figure.over]
+
+
+def _number(value: float, unit: str) -> str:
+    if unit == "ns" and abs(value) >= 1e5:
+        return f"{value / 1e6:.1f} ms"
+    return f"{value:.2f} {unit}"
+
+
+_HEADER = ("SUBJECT", "ROW", "ABOVE FLOOR", "QUARTILES", "QUIET", "LIMIT", "", "MEASURED", "WHAT")
+
+
+def table(found: Sequence[Figure]) -> str:
+    """The table to read; a floor has no figure but what was measured."""
+    lines = [_HEADER, *(_cells(figure) for figure in found)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADER))]
+    left = {0, 1, 6, 8}
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    row = figure.row
+    value = quartiles = quiet = limit = verdict = ""
+    if figure.above is None or figure.quiet is None:
+        value = "(floor)"
+    else:
+        value = _number(figure.above.median, figure.unit)
+        quartiles = f"{figure.above.low:.2f} .. {figure.above.high:.2f}"
+        quiet = f"{figure.quiet:.2f}"
+    if row.limit is not None:
+        limit, verdict = f"{row.limit:g}", "OVER" if figure.over else "ok"
+    elif figure.times is not None:
+        verdict = f"peer: {figure.times:.1f} times {row.peer_of}"
+    measured = _number(figure.measured.median, row.unit)
+    return (row.subject, row.name, value, quartiles, quiet, limit, verdict, measured, row.what)
+
+
+def report(here: dict[str, str], rounds: int, seed: int, found: Sequence[Figure]) -> dict[str, Any]:
+    """Everything, for --json."""
+    return {
+        "machine": here,
+        "rounds": rounds,
+        "seed": seed,
+        "rows": [
+            {
+                "subject": figure.row.subject,
+                "name": figure.row.name,
+                "what": figure.row.what,
+                "floor": figure.row.floor or None,
+                "measured": figure.measured._asdict() | {"unit": figure.row.unit},
+                "above": figure.above and figure.above._asdict() | {"unit": figure.unit},
+                "quiet": figure.quiet,
+                "share": figure.row.share,
+                "limit": figure.row.limit,
+                "over": figure.over,
+                "peer_of": figure.row.peer_of or None,
+                "times": figure.times,
+            }
+            for figure in found
+        ],
+    }

@@ -1,0 +1,13 @@
+"""The rows, one file a subject: each has a list ROWS, and is found by being here."""
+
+import importlib
+import pkgutil
+
+from bench.harness import Row
+
+__all__ = ["every_row"]
+
+
+def every_row() -> list[Row]:
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return [row for name in names for row in importlib.import_module(f"{__name__}.{name}").ROWS]
