@@ -6,7 +6,7 @@ export DEBUG
 BIN := .venv/bin
 # What the project needs from Debian; `make setup` installs what is missing.
 PACKAGES := clang clang-format llvm libbpf-dev linux-libc-dev libbpf1 python3-venv \
-	iproute2 iputils-ping ethtool procps strace
+	binutils iproute2 iputils-ping ethtool procps strace
 
 C_SOURCES = $(shell find bpf tests bench -name '*.c' -o -name '*.h')
 OBJECTS := src/ecbpf/objects/.built-debug-$(or $(DEBUG),0)

@@ -29,7 +29,11 @@ def clang_command(source: str, output: str, *, debug: bool = False) -> list[str]
     command += ["-I", include_dir()]
     # Paths go into the BTF; without this machine's, two builds are alike.
     folder = os.path.dirname(os.path.abspath(source))
-    command += ["-fdebug-compilation-dir=.", f"-ffile-prefix-map={folder}/=", f"-ffile-prefix-map={include_dir()}/="]
+    command += [
+        "-fdebug-compilation-dir=.",
+        f"-ffile-prefix-map={folder}/=",
+        f"-ffile-prefix-map={include_dir()}/=",
+    ]
     multiarch = sysconfig.get_config_var("MULTIARCH") or f"{os.uname().machine}-linux-gnu"
     if os.path.isdir(f"/usr/include/{multiarch}"):
         command += ["-idirafter", f"/usr/include/{multiarch}"]

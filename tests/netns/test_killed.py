@@ -8,7 +8,6 @@ minutes.
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -29,8 +28,6 @@ from tests.netns.conftest import Pair, sh
 from tests.netns.frames import FLOOD
 from tests.netns.test_chain_attach import PINS
 from tests.netns.verdict import Verdict
-
-pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 
 CALLS = "bpf,flock,mkdir,rmdir,rename,unlink,sendto"
 # These only look, or make what dies with the process.

@@ -5,7 +5,6 @@ A machine has one lab. These tests take it down first and last, also one that a 
 
 import json
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -172,7 +171,6 @@ def test_several_at_once() -> None:
     ping_server(socket.AF_INET)
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace picks the moment")
 @pytest.mark.parametrize("verb", ["up", "down"])
 @pytest.mark.parametrize(
     ("calls", "first"),
@@ -214,7 +212,8 @@ def test_exec_passes_streams_and_status_through() -> None:
 @pytest.mark.usefixtures("running")
 def test_exec_is_the_command_for_signals() -> None:
     done = ecbpf("exec", "client", "sh", "-c", "grep SigIgn /proc/self/status; kill -TERM $$")
-    assert done.stdout.split() == ["SigIgn:", "0" * 16]
+    ignored = int(done.stdout.split()[1], 16)  # a bit a signal; the caller may ignore others
+    assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
     assert done.returncode == -signal.SIGTERM
 
 

@@ -35,11 +35,11 @@ def _clear(root: Occupant, row: int) -> None:
     stats = root.maps["xdp_stats"]
     before = stats[row]
     for _ in range(_TRIES):
-        olds = [list(cpu.verdict) for cpu in before]
+        olds = [count for cpu in before for count in cpu.verdict]
         for cpu in before:
             cpu.verdict[:] = [0] * len(cpu.verdict)  # the countdown of the sample stays
         stats[row] = before
         before = stats[row]
-        news = [list(cpu.verdict) for cpu in before]
-        if all(new < old or old == 0 for old, new in zip(sum(olds, []), sum(news, []), strict=True)):
+        news = [count for cpu in before for count in cpu.verdict]
+        if all(new < old or old == 0 for old, new in zip(olds, news, strict=True)):
             return

@@ -1,18 +1,25 @@
 """File descriptors of kernel objects: owned, closed once, pinned by path."""
 
+from __future__ import annotations
+
 import errno
 import os
-from types import TracebackType
-from typing import Self
 
 from ecbpf.errors import KernelError, kernel_error
 from ecbpf.kernel.libbpf import lib
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
 
 __all__ = ["Descriptor", "descriptor_by_id", "descriptor_by_pin"]
 
 
 class Descriptor:
     """Owns the file descriptor of a program, map, link or BTF; the kernel object lives as long as one is open."""
+
+    fd = -1
 
     def __init__(self, fd: int) -> None:
         """fd: an open descriptor, which this object closes."""
@@ -43,12 +50,21 @@ class Descriptor:
         self.close()
 
 
-def descriptor_by_pin(path: str) -> int:
-    """A new file descriptor of what is pinned at `path`. Raises KernelError (ENOENT: nothing is)."""
+def descriptor_by_pin(kind: str, path: str) -> int:
+    """A new file descriptor of the "prog", "map" or "link" pinned at `path`.
+
+    Raises KernelError (ENOENT: nothing is; EINVAL: something of another kind).
+    """
     try:
-        return int(lib.bpf_obj_get(os.fsencode(path)))
+        fd = int(lib.bpf_obj_get(os.fsencode(path)))
     except KernelError as error:
         raise kernel_error(path, error.errno, error.way_out) from None
+    # anon_inode:bpf-map, bpf-prog, bpf_link; the info call would not tell them apart.
+    found = os.readlink(f"/proc/self/fd/{fd}").removeprefix("anon_inode:")
+    if found.replace("_", "-") != f"bpf-{kind}":
+        os.close(fd)
+        raise kernel_error(path, errno.EINVAL, f"what is pinned there is a {found}, not a bpf-{kind}")
+    return fd
 
 
 def descriptor_by_id(kind: str, number: int) -> int | None:

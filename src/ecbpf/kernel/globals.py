@@ -2,19 +2,26 @@
 
 Before the object is loaded they are the initial values; after it .data and .bss are the memory that the
 running program reads and writes, mapped: a store here is what the next packet meets, with no system call.
-.rodata is fixed by the load.
+.rodata is fixed by the load. The memory lives as long as something here refers to it, also when the object
+is closed and the program gone.
 """
+
+from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Iterator
-from typing import Any
 
-from ecbpf.errors import DataError
-from ecbpf.kernel.btf import Btf, Type
-from ecbpf.kernel.map import Map
+from ecbpf.errors import DataError, kernel_error
 from ecbpf.kernel.uapi import BPF_F_RDONLY_PROG
 from ecbpf.kernel.values import decode, encode
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from ecbpf.kernel.btf import Btf, Type
+    from ecbpf.kernel.map import Map
 
 __all__ = ["Globals", "map_globals"]
 
@@ -28,7 +35,7 @@ class Globals:
         object.__setattr__(self, "_variables", {})
 
     def _add(self, btf: Btf, section: Type, memory: Any, *, writable: bool) -> None:
-        """Take in the variables of a data section that lies in `memory` (a buffer)."""
+        """Take in the variables of a data section that lies in `memory` (a buffer), in place of those so named."""
         for variable in section.detail:
             record = btf.types[variable.type_id]
             ctype = btf.ctype(record.size_or_type)
@@ -48,7 +55,7 @@ class Globals:
             raise DataError(name, "is fixed by the load", "set it before, or make it no constant")
         ctypes.memmove(ctypes.byref(place), ctypes.byref(encode(type(place), value)), ctypes.sizeof(place))
 
-    def adopt(self, other: "Globals") -> None:
+    def adopt(self, other: Globals) -> None:
         """Take over the values of the variables that `other` has too, in the same size."""
         for name, (place, writable) in self._variables.items():
             theirs = other._variables.get(name)
@@ -65,7 +72,7 @@ class Globals:
 def map_globals(section: Map, into: Globals | None = None) -> Globals:
     """The variables in a section's map (``.data``, ``.bss``, ``.rodata``) of a running program, live.
 
-    into: add them to these. Raises DataError if the map is no section with BTF.
+    into: add them to these. Raises DataError if the map is no section with BTF, KernelError.
     """
     found = into if into is not None else Globals()
     record = None
@@ -74,11 +81,18 @@ def map_globals(section: Map, into: Globals | None = None) -> Globals:
     if section.btf is None or record is None or record.kind != "DATASEC":
         raise DataError(f"map {section.name}", "holds no global variables")
     frozen = bool(section.info.map_flags & BPF_F_RDONLY_PROG)
-    size = section.info.value_size
-    if frozen:
-        memory: Any = (ctypes.c_char * size).from_buffer_copy(bytes(section.get(0)))
-    else:
-        pages = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
-        memory = mmap.mmap(section.fd, pages, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+    memory = _copy(section) if frozen else _mapping(section)
     found._add(section.btf, record, memory, writable=not frozen)
     return found
+
+
+def _copy(section: Map) -> Any:
+    return (ctypes.c_char * section.info.value_size).from_buffer_copy(bytes(section.get(0)))
+
+
+def _mapping(section: Map) -> Any:
+    size = -(-section.info.value_size // mmap.PAGESIZE) * mmap.PAGESIZE
+    try:
+        return mmap.mmap(section.fd, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+    except OSError as error:
+        raise kernel_error(f"map {section.name}", error.errno or 0) from None

@@ -4,11 +4,16 @@ Every function here raises what errors.kernel_error() makes of its errno. The pr
 <bpf/bpf.h> and <bpf/libbpf.h> of libbpf 1.1; later versions keep them (LIBBPF_1.0 symbol versions).
 """
 
+from __future__ import annotations
+
 import ctypes
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
-from typing import Any
 
 from ecbpf.errors import MissingError, kernel_error
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "BatchOptions",
@@ -27,11 +32,6 @@ __all__ = [
     "options",
     "recent_messages",
 ]
-
-try:
-    lib = ctypes.CDLL("libbpf.so.1", use_errno=True)
-except OSError as _error:
-    raise MissingError("libbpf.so.1", "not found", "apt-get install libbpf1") from _error
 
 
 class ObjectOpenOptions(ctypes.Structure):
@@ -97,7 +97,7 @@ class MapCreateOptions(ctypes.Structure):
 
 
 class ProgramLoadOptions(ctypes.Structure):
-    """struct bpf_prog_load_opts, as far as the probes need it."""
+    """struct bpf_prog_load_opts."""
 
     _fields_ = (
         ("sz", c_size_t),
@@ -105,6 +105,21 @@ class ProgramLoadOptions(ctypes.Structure):
         ("expected_attach_type", c_int),
         ("prog_btf_fd", c_uint32),
         ("prog_flags", c_uint32),
+        ("prog_ifindex", c_uint32),
+        ("kern_version", c_uint32),
+        ("attach_btf_id", c_uint32),
+        ("attach_prog_fd", c_uint32),
+        ("attach_btf_obj_fd", c_uint32),
+        ("fd_array", c_void_p),
+        ("func_info", c_void_p),
+        ("func_info_cnt", c_uint32),
+        ("func_info_rec_size", c_uint32),
+        ("line_info", c_void_p),
+        ("line_info_cnt", c_uint32),
+        ("line_info_rec_size", c_uint32),
+        ("log_level", c_uint32),
+        ("log_size", c_uint32),
+        ("log_buf", c_void_p),
     )
 
 
@@ -187,10 +202,9 @@ _u32_out = POINTER(c_uint32)
 _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "bpf_object__open_mem": (c_void_p, c_void_p, c_size_t, c_void_p),
     "bpf_object__load": (c_int, c_void_p),
-    "bpf_object__btf": (c_void_p, c_void_p),
     "btf__raw_data": (c_void_p, c_void_p, _u32_out),
     "bpf_map__fd": (c_int, c_void_p),
-    "bpf_map__initial_value": (c_void_p, c_void_p, POINTER(c_size_t)),
+    "bpf_map__set_initial_value": (c_int, c_void_p, c_void_p, c_size_t),
     "bpf_map__set_max_entries": (c_int, c_void_p, c_uint32),
     "bpf_map__set_inner_map_fd": (c_int, c_void_p, c_int),
     "bpf_map__reuse_fd": (c_int, c_void_p, c_int),
@@ -226,12 +240,13 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "libbpf_num_possible_cpus": (c_int,),
     "libbpf_probe_bpf_prog_type": (c_int, c_int, c_void_p),
     "libbpf_probe_bpf_map_type": (c_int, c_int, c_void_p),
-    "libbpf_probe_bpf_helper": (c_int, c_int, c_int, c_void_p),
 }
 
 # Here a null pointer or a number is an answer.
 _PLAIN: dict[str, tuple[Any, ...]] = {
     "bpf_object__close": (None, c_void_p),
+    "bpf_object__btf": (c_void_p, c_void_p),
+    "bpf_map__initial_value": (c_void_p, c_void_p, POINTER(c_size_t)),
     "bpf_object__next_map": (c_void_p, c_void_p, c_void_p),
     "bpf_object__next_program": (c_void_p, c_void_p, c_void_p),
     "bpf_map__name": (c_char_p, c_void_p),
@@ -246,12 +261,31 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "libbpf_set_print": (c_void_p, c_void_p),
 }
 
-for _name, (_result, *_arguments) in (_PROTOTYPES | _PLAIN).items():
-    _function = getattr(lib, _name)
-    _function.restype = _result
-    _function.argtypes = _arguments
-    if _name in _PROTOTYPES:
-        _function.errcheck = _check_int if _result is c_int else _check_pointer
+
+class _Library:
+    """The functions of the tables above, each prepared when it is first used."""
+
+    def __init__(self) -> None:
+        try:
+            self._loaded = ctypes.CDLL("libbpf.so.1", use_errno=True)
+        except OSError as error:
+            raise MissingError("libbpf.so.1", "not found", "apt-get install libbpf1") from error
+
+    def __getattr__(self, name: str) -> Any:
+        prototype = _PROTOTYPES.get(name) or _PLAIN.get(name)
+        if prototype is None:
+            raise AttributeError(name)
+        result, *arguments = prototype
+        function = getattr(self._loaded, name)
+        function.restype = result
+        function.argtypes = arguments
+        if name in _PROTOTYPES:
+            function.errcheck = _check_int if result is c_int else _check_pointer
+        setattr(self, name, function)
+        return function
+
+
+lib = _Library()
 
 
 def info_by_fd(fd: int, info: Any) -> Any:
@@ -261,6 +295,7 @@ def info_by_fd(fd: int, info: Any) -> Any:
     return info
 
 
+_MESSAGES_KEPT = 100
 _messages: list[str] = []
 _vsnprintf = ctypes.CDLL(None).vsnprintf
 _vsnprintf.argtypes = (c_void_p, c_size_t, c_char_p, c_void_p)
@@ -275,6 +310,7 @@ def _keep_message(level: int, form: bytes, arguments: int) -> int:
         buffer = ctypes.create_string_buffer(1024)
         _vsnprintf(buffer, len(buffer), form, arguments)
         _messages.append(buffer.value.decode(errors="replace").strip())
+        del _messages[:-_MESSAGES_KEPT]
     return 0
 
 
@@ -283,7 +319,7 @@ lib.libbpf_set_print(_printer)
 
 
 def recent_messages() -> list[str]:
-    """libbpf's own warnings since the last call, oldest first, without its "libbpf: "."""
+    """libbpf's own warnings since the last call, the latest 100, oldest first, without its "libbpf: "."""
     messages = [message.removeprefix("libbpf: ") for message in _messages]
     _messages.clear()
     return messages

@@ -4,19 +4,27 @@ Keys and values are as values.py says; the types come from the BTF that was load
 a newer command reads an older program's map correctly.
 """
 
+from __future__ import annotations
+
 import ctypes
 import errno
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Self
+import os
 
 from ecbpf.errors import DataError, KernelError, kernel_error
-from ecbpf.kernel.btf import Btf, CType
 from ecbpf.kernel.descriptor import Descriptor, descriptor_by_id, descriptor_by_pin
 from ecbpf.kernel.libbpf import BatchOptions, MapCreateOptions, info_by_fd, lib, options
 from ecbpf.kernel.uapi import BPF_ANY, INDEXED_MAPS, PERCPU_MAPS, MapInfo
 from ecbpf.kernel.values import btf_by_id, decode, encode, plain_type, possible_cpus, total
 
-__all__ = ["Map", "PerCpuMap", "open_map"]
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any, Self
+
+    from ecbpf.kernel.btf import Btf
+    from ecbpf.kernel.layout import CType
+
+__all__ = ["Map", "PerCpuMap", "map_of_descriptor", "open_map"]
 
 _ENOTSUPP = 524  # the kernel's own, without a name in user space: this map type has no batches
 _NO_BATCH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, _ENOTSUPP})
@@ -48,8 +56,10 @@ class Map(Descriptor):
         )
 
     def _type(self, type_id: int, size: int) -> CType:
-        if not type_id or self.btf is None or self.btf.types[type_id].kind == "DATASEC":
+        if not type_id or self.btf is None:
             return plain_type(size)
+        if self.btf.types[type_id].kind == "DATASEC":
+            return ctypes.c_uint8 * size
         return self.btf.ctype(type_id)
 
     @property
@@ -57,8 +67,11 @@ class Map(Descriptor):
         """Type, key size, value size, entries: what two maps must share for one to stand in for the other."""
         return (self.info.type, self.info.key_size, self.info.value_size, self.info.max_entries)
 
-    def _error(self, error: KernelError, key: Any) -> KernelError:
-        return kernel_error(f"map {self.name}, key {key}", error.errno)
+    def _error(self, error: KernelError, key: Any = None) -> KernelError:
+        what = f"map {self.name}" if key is None else f"map {self.name}, key {key}"
+        # E2BIG of an indexed map is an index behind its end; a trie says ENOSPC.
+        full = error.errno in (errno.E2BIG, errno.ENOSPC) and self.info.type not in INDEXED_MAPS
+        return kernel_error(what, error.errno, f"it holds {self.info.max_entries} entries at most" if full else "")
 
     def _lookup(self, key: Any, buffer: Any) -> bool:
         """Fill `buffer` with the value of `key` (encoded); false if the map has no such key."""
@@ -130,7 +143,7 @@ class Map(Descriptor):
             except KernelError as error:
                 if error.errno == errno.ENOENT:
                     return
-                raise self._error(error, "next") from None
+                raise self._error(error) from None
             yield decode(following)
             previous = following
 
@@ -210,14 +223,17 @@ class Map(Descriptor):
                 done += length.value
         except KernelError as error:
             if done or error.errno not in _NO_BATCH:
-                raise kernel_error(f"map {self.name}", error.errno) from None
-            for at in range(count):
-                single(at)
+                raise self._error(error) from None
+            try:
+                for at in range(count):
+                    single(at)
+            except KernelError as refusal:
+                raise self._error(refusal) from None
 
     def snapshot(self) -> list[tuple[Any, Any]]:
         """items(), read in batches where the map has them: for maps of thousands of elements."""
         keys = (self._key_type * _BATCH)()
-        values = ctypes.create_string_buffer(_BATCH * self._value_stride())
+        values = (ctypes.c_char * (_BATCH * self._value_stride()))()
         # An opaque cursor: an index, a bucket or a key (BPF_MAP_LOOKUP_BATCH in bpf(2)).
         cursor = ctypes.create_string_buffer(max(8, self.info.key_size))
         flags = options(BatchOptions)
@@ -240,12 +256,12 @@ class Map(Descriptor):
                 if first and error.errno in _NO_BATCH:
                     return list(self.items())
                 if error.errno != errno.ENOENT:
-                    raise kernel_error(f"map {self.name}", error.errno) from None
+                    raise self._error(error) from None
                 at_end = True
-            stride = self._value_stride()
-            for i in range(length.value):
-                key = self._key_type.from_buffer_copy(keys, i * self.info.key_size)
-                found.append((decode(key), self._decode_value(values.raw[i * stride : (i + 1) * stride])))
+            count = length.value
+            found += zip(
+                _decode_each(self._key_type, keys, count), self._decode_values(values, count), strict=True
+            )
             if at_end:
                 return found
             first = False
@@ -253,8 +269,13 @@ class Map(Descriptor):
     def _value_stride(self) -> int:
         return int(self.info.value_size)
 
-    def _decode_value(self, raw: bytes) -> Any:
-        return decode(self._value_type.from_buffer_copy(raw))
+    def _decode_values(self, buffer: Any, count: int) -> Iterable[Any]:
+        return _decode_each(self._value_type, buffer, count)
+
+
+def _decode_each(ctype: CType, buffer: Any, count: int) -> list[Any]:
+    """The first `count` elements in a buffer, as values of their own."""
+    return [decode(each) for each in (ctype * count).from_buffer_copy(buffer)]
 
 
 class PerCpuMap(Map):
@@ -266,10 +287,14 @@ class PerCpuMap(Map):
     def _part(self) -> int:
         return int(self.info.value_size + 7) & ~7
 
-    def _decode_value(self, raw: bytes) -> list[Any]:
+    def _decode_value(self, buffer: Any, start: int = 0) -> list[Any]:
         return [
-            decode(self._value_type.from_buffer_copy(raw, cpu * self._part())) for cpu in range(possible_cpus())
+            decode(self._value_type.from_buffer_copy(buffer, start + cpu * self._part()))
+            for cpu in range(possible_cpus())
         ]
+
+    def _decode_values(self, buffer: Any, count: int) -> Iterable[Any]:
+        return [self._decode_value(buffer, i * self._value_stride()) for i in range(count)]
 
     def _encode_value(self, value: Any) -> Any:
         """A list gives each CPU its own, anything else goes to all of them."""
@@ -284,7 +309,7 @@ class PerCpuMap(Map):
         buffer = ctypes.create_string_buffer(self._value_stride())
         if not self._lookup(encode(self._key_type, key), buffer):
             return default
-        return self._decode_value(buffer.raw)
+        return self._decode_value(buffer)
 
     def sum(self, key: Any) -> Any:
         """The values of `key` added up over the CPUs, member by member. Raises KeyError."""
@@ -297,7 +322,7 @@ def open_map(source: int | str, btf: Btf | None = None) -> Map:
     Raises KernelError if there is none.
     """
     if isinstance(source, str):
-        return map_of_descriptor(descriptor_by_pin(source), btf)
+        return map_of_descriptor(descriptor_by_pin("map", source), btf)
     fd = descriptor_by_id("map", source)
     if fd is None:
         raise kernel_error(f"map {source}", errno.ENOENT)
@@ -306,5 +331,9 @@ def open_map(source: int | str, btf: Btf | None = None) -> Map:
 
 def map_of_descriptor(fd: int, btf: Btf | None = None) -> Map:
     """`fd`, owned from now on, as the class that fits its type."""
-    kind = info_by_fd(fd, MapInfo()).type
+    try:
+        kind = info_by_fd(fd, MapInfo()).type
+    except KernelError:
+        os.close(fd)
+        raise
     return PerCpuMap(fd, btf) if kind in PERCPU_MAPS else Map(fd, btf)

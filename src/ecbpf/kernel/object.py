@@ -1,31 +1,43 @@
 """BPF object files: open, set globals, share maps, load."""
 
+from __future__ import annotations
+
 import ctypes
 import errno
+import mmap
 import os
-from types import TracebackType
-from typing import Self
 
 from ecbpf.errors import DataError, EcbpfError, KernelError, kernel_error
 from ecbpf.kernel.btf import Btf
 from ecbpf.kernel.globals import Globals, map_globals
 from ecbpf.kernel.libbpf import ObjectOpenOptions, lib, options, recent_messages
-from ecbpf.kernel.map import Map, map_of_descriptor
+from ecbpf.kernel.map import map_of_descriptor
 from ecbpf.kernel.program import Program
 from ecbpf.kernel.uapi import BPF_F_XDP_HAS_FRAGS, PROG_XDP
 from ecbpf.kernel.verifier import VerifierError
 
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, Self
+
+    from ecbpf.kernel.map import Map
+
 __all__ = ["Object"]
 
-_LOG_ROOM = 4 << 20
+_LOG_ROOM = 16 << 20  # only what the verifier writes takes memory
+_HINT = "give an object made by clang -target bpf -g"
 
 
 class Object:
     """An object file on its way into the kernel.
 
     `globals` are its variables: initial values before load(), the running program's memory after it.
-    `programs` and `maps` (by name, as the C has them) are there after load().
+    `program_names` are those in the file; `programs` and `maps` (by name, as the C has them) are there after
+    load().
     """
+
+    _object: int | None = None
 
     def __init__(self, image: bytes, name: str) -> None:
         """image: the ELF file. name: what errors call it, and the name its sections' maps begin with.
@@ -36,32 +48,26 @@ class Object:
         self.globals = Globals()
         self.programs: dict[str, Program] = {}
         self.maps: dict[str, Map] = {}
-        self._log = ctypes.create_string_buffer(_LOG_ROOM)
-        self._image = image
-        label = os.path.basename(name).split(".")[0]
+        self._definitions: dict[str, int] = {}
+        self._initial: list[tuple[int, Any]] = []
+        self._log = mmap.mmap(-1, _LOG_ROOM)
         wanted = options(
             ObjectOpenOptions,
-            object_name=label.encode(),
-            kernel_log_buf=ctypes.addressof(self._log),
+            object_name=os.fsencode(os.path.basename(name).split(".")[0]),
+            kernel_log_buf=ctypes.addressof(ctypes.c_char.from_buffer(self._log)),
             kernel_log_size=_LOG_ROOM,
         )
         recent_messages()
-        self._object: int | None = None
         try:
             self._object = lib.bpf_object__open_mem(image, len(image), ctypes.byref(wanted))
-            self.btf = self._read_btf()
         except KernelError as error:
             words = recent_messages()
-            why = f"not a BPF object: {words[-1] if words else error.why}"
-            raise DataError(name, why, "give an object made by clang -target bpf -g") from None
+            raise DataError(name, f"not a BPF object: {words[-1] if words else error.why}", _HINT) from None
+        self.btf = self._read_btf()
         self._definitions = dict(self._each_map())
+        self.program_names = [name for name, _ in self._each_program()]
         for section, map_ in self._sections():
-            size = ctypes.c_size_t()
-            start = lib.bpf_map__initial_value(map_, ctypes.byref(size))
-            memory = (ctypes.c_char * size.value).from_address(start)
-            record = self.btf.find(section, "DATASEC")
-            if record is not None:
-                self.globals._add(self.btf, record, memory, writable=True)
+            self._take_initial(section, map_)
 
     @classmethod
     def open(cls, path: str) -> Self:
@@ -70,13 +76,25 @@ class Object:
             with open(path, "rb") as file:
                 image = file.read()
         except OSError as error:
-            raise DataError(path, error.strerror or str(error)) from None
+            raise DataError(path, error.strerror or str(error), _HINT) from None
         return cls(image, path)
 
     def _read_btf(self) -> Btf:
         length = ctypes.c_uint32()
-        raw = lib.btf__raw_data(lib.bpf_object__btf(self._object), ctypes.byref(length))
-        return Btf(ctypes.string_at(raw, length.value))
+        btf = lib.bpf_object__btf(self._object)
+        if not btf:
+            raise DataError(self.name, "a BPF object without BTF, the types", _HINT)
+        return Btf(ctypes.string_at(lib.btf__raw_data(btf, ctypes.byref(length)), length.value))
+
+    def _take_initial(self, section: str, map_: int) -> None:
+        """Add a section's variables to the globals, in memory of ours: libbpf's ends with the object."""
+        record = self.btf.find(section, "DATASEC")
+        size = ctypes.c_size_t()
+        start = lib.bpf_map__initial_value(map_, ctypes.byref(size))
+        if record is not None and start:
+            memory = ctypes.create_string_buffer(ctypes.string_at(start, size.value), size.value)
+            self._initial.append((map_, memory))
+            self.globals._add(self.btf, record, memory, writable=True)
 
     def _each_map(self) -> list[tuple[str, int]]:
         found = []
@@ -103,11 +121,6 @@ class Object:
         return found
 
     @property
-    def program_names(self) -> list[str]:
-        """The names of the programs in the file, before or after load()."""
-        return [name for name, _ in self._each_program()]
-
-    @property
     def map_names(self) -> list[str]:
         """The names of the maps in the file, sections (``.data``…) among them, before or after load()."""
         return list(self._definitions)
@@ -129,7 +142,9 @@ class Object:
 
     def share_map(self, name: str, existing: Map) -> None:
         """Before load(): use this map instead of a new one. Raises KernelError."""
-        lib.bpf_map__reuse_fd(self._definitions[name], existing.fd)
+        map_ = self._definitions[name]
+        lib.bpf_map__reuse_fd(map_, existing.fd)
+        self._initial = [each for each in self._initial if each[0] != map_]
 
     def resize_map(self, name: str, entries: int) -> None:
         """Before load(): give the map that many entries. Raises KernelError."""
@@ -145,6 +160,8 @@ class Object:
         frags: XDP programs take packets of several buffers (since Linux 5.18).
         Raises VerifierError with the line that matters, KernelError, NotPermittedError.
         """
+        for map_, memory in self._initial:
+            lib.bpf_map__set_initial_value(map_, memory, len(memory))
         for _, program in self._each_program():
             if frags and lib.bpf_program__type(program) == PROG_XDP:
                 lib.bpf_program__set_flags(program, BPF_F_XDP_HAS_FRAGS)
@@ -157,7 +174,6 @@ class Object:
             self.maps[name] = map_of_descriptor(os.dup(lib.bpf_map__fd(map_)), None)
         for name, program in self._each_program():
             self.programs[name] = Program(os.dup(lib.bpf_program__fd(program)))
-        self.globals = Globals()
         for _, map_ in self._sections():
             section = self.maps[lib.bpf_map__name(map_).decode()]
             if section.info.btf_value_type_id:
@@ -165,20 +181,25 @@ class Object:
 
     def _load_error(self, error: KernelError) -> EcbpfError:
         words = recent_messages()
-        log = self._log.value.decode(errors="replace")
+        log = self._log[: self._log.find(b"\0")].decode(errors="replace")
         if log.strip():
-            return VerifierError(self.name, error.errno, log)
+            program = next((line.split("'")[1] for line in words if line.startswith("prog '")), "")
+            return VerifierError(f"{self.name}, {program}" if program else self.name, error.errno, log)
         if error.errno == errno.EPERM:
             return kernel_error(self.name, error.errno)
         return KernelError(self.name, error.errno, words[0] if words else "")
 
     def close(self) -> None:
-        """Free the object; what is pinned, attached or in a slot lives on. A second call does nothing."""
+        """Free the object; what is pinned, attached or in a slot lives on, and so do the globals.
+
+        A second call does nothing.
+        """
         for each in (*self.programs.values(), *self.maps.values()):
             each.close()
         if self._object is not None:
             lib.bpf_object__close(self._object)
             self._object = None
+            self._definitions.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -187,3 +208,7 @@ class Object:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        if self._object is not None:
+            self.close()

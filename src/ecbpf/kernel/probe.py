@@ -4,6 +4,8 @@ A probe that the caller may not make, or that fails in a way that says nothing, 
 made once a process.
 """
 
+from __future__ import annotations
+
 import ctypes
 import enum
 import errno
@@ -16,7 +18,6 @@ from ecbpf.kernel.libbpf import ProgramLoadOptions, lib, options
 from ecbpf.kernel.program import Program
 from ecbpf.kernel.uapi import (
     ATTACH_TCX_EGRESS,
-    ATTACH_XDP,
     BPF_F_XDP_HAS_FRAGS,
     PROG_SCHED_CLS,
     PROG_XDP,
@@ -35,6 +36,11 @@ __all__ = [
 ]
 
 _NO_INTERFACE = 0x7FFFFFFF
+_KERNEL_BTF = "/sys/kernel/btf/vmlinux"
+_LOG_ROOM = 64 * 1024
+_NOT_ALLOWED = frozenset({errno.EPERM, errno.EACCES, errno.ENOMEM})
+# What the verifier says of a helper it does not know, or not in this type of program (since Linux 6.10).
+_NO_HELPER = (b"invalid func ", b"unknown func ", b"program of this type cannot use helper ")
 
 
 class Answer(enum.Enum):
@@ -45,72 +51,84 @@ class Answer(enum.Enum):
     UNKNOWN = "cannot tell"
 
 
+def _load(kind: int, instructions: str, **wanted: int) -> Descriptor:
+    """Load a program; instructions: struct bpf_insn in hexadecimal digits."""
+    code = bytes.fromhex(instructions)
+    made = options(ProgramLoadOptions, **wanted)
+    return Descriptor(lib.bpf_prog_load(kind, b"ecbpf_probe", b"GPL", code, len(code) // 8, ctypes.byref(made)))
+
+
 def _trivial_program(kind: int, flags: int = 0) -> Descriptor:
     """A loaded program that returns 2 (XDP_PASS; TC_ACT_SHOT for tc: it is never attached)."""
-    # struct bpf_insn: r0 = 2; exit.
-    instructions = bytes.fromhex("b7000000020000009500000000000000")
-    wanted = options(ProgramLoadOptions, prog_flags=flags)
-    return Descriptor(lib.bpf_prog_load(kind, b"ecbpf_probe", b"GPL", instructions, 2, ctypes.byref(wanted)))
+    return _load(kind, "b700000002000000 9500000000000000", prog_flags=flags)
 
 
-def _judge(error: KernelError, no: frozenset[int] = frozenset({errno.EINVAL})) -> Answer:
-    return Answer.NO if error.errno in no else Answer.UNKNOWN
+def _judge(error: KernelError) -> Answer:
+    return Answer.NO if error.errno == errno.EINVAL else Answer.UNKNOWN
 
 
 def _of_libbpf(name: str, *arguments: int) -> Answer:
+    """libbpf's own probe. It takes a load that was not permitted for one that is not supported; errno knows."""
+    ctypes.set_errno(0)
     try:
-        return Answer.YES if getattr(lib, name)(*arguments, None) else Answer.NO
+        if getattr(lib, name)(*arguments, None):
+            return Answer.YES
     except KernelError:
         return Answer.UNKNOWN
-
-
-def _may_load() -> bool:
-    """libbpf takes a load that is not permitted for one that is not supported: rule that out first."""
-    try:
-        _trivial_program(PROG_XDP).close()
-    except KernelError as error:
-        return error.errno != errno.EPERM
-    return True
+    return Answer.UNKNOWN if ctypes.get_errno() in _NOT_ALLOWED else Answer.NO
 
 
 @functools.cache
 def probe_program_type(kind: int) -> Answer:
     """Programs of that type (uapi.PROG_*)."""
-    return _of_libbpf("libbpf_probe_bpf_prog_type", kind) if _may_load() else Answer.UNKNOWN
+    return _of_libbpf("libbpf_probe_bpf_prog_type", kind)
 
 
 @functools.cache
 def probe_map_type(kind: int) -> Answer:
     """Maps of that type (uapi.MAP_*)."""
-    return _of_libbpf("libbpf_probe_bpf_map_type", kind) if _may_load() else Answer.UNKNOWN
+    return _of_libbpf("libbpf_probe_bpf_map_type", kind)
 
 
 @functools.cache
 def probe_helper(program_kind: int, helper: int) -> Answer:
-    """The helper with that number (enum bpf_func_id) in programs of that type."""
-    return _of_libbpf("libbpf_probe_bpf_helper", program_kind, helper) if _may_load() else Answer.UNKNOWN
+    """The helper with that number (enum bpf_func_id) in programs of that type.
 
-
-def _probe_link(kind: int, attach_type: int) -> Answer:
-    """Links of an attach type: a kernel that knows them misses the interface before all else."""
+    Not libbpf's probe: that of 1.1 does not know how kernels since 6.10 refuse one, and answers yes.
+    """
+    log = ctypes.create_string_buffer(_LOG_ROOM)
+    call_and_exit = f"85000000{helper.to_bytes(4, 'little').hex()} 9500000000000000"
     try:
-        with _trivial_program(kind) as program:
-            Descriptor(lib.bpf_link_create(program.fd, _NO_INTERFACE, attach_type, None)).close()
-    except KernelError as error:
-        return Answer.YES if error.errno == errno.ENODEV else _judge(error)
-    return Answer.UNKNOWN
+        _load(program_kind, call_and_exit, log_level=1, log_size=_LOG_ROOM, log_buf=ctypes.addressof(log)).close()
+    except KernelError:
+        if not log.value:
+            return Answer.UNKNOWN  # it did not come to the verifier
+        return Answer.NO if any(words in log.value for words in _NO_HELPER) else Answer.YES
+    return Answer.YES
 
 
 @functools.cache
 def probe_xdp_link() -> Answer:
-    """XDP programs attached by bpf_link (Linux 5.9, aa8d3a716b59)."""
-    return _probe_link(PROG_XDP, ATTACH_XDP)
+    """XDP programs attached by bpf_link (Linux 5.9, aa8d3a716b59).
+
+    A link to no interface fails with EINVAL, as an unknown kind of link does; the kernel's types tell.
+    """
+    try:
+        with open(_KERNEL_BTF, "rb") as btf:
+            return Answer.YES if b"\0bpf_xdp_link\0" in btf.read() else Answer.NO
+    except OSError:
+        return Answer.UNKNOWN
 
 
 @functools.cache
 def probe_tcx() -> Answer:
-    """tc programs attached by bpf_link (Linux 6.6, e420bed02507)."""
-    return _probe_link(PROG_SCHED_CLS, ATTACH_TCX_EGRESS)
+    """tc programs attached by bpf_link (Linux 6.6, e420bed02507): such a kernel misses the interface first."""
+    try:
+        with _trivial_program(PROG_SCHED_CLS) as program:
+            Descriptor(lib.bpf_link_create(program.fd, _NO_INTERFACE, ATTACH_TCX_EGRESS, None)).close()
+    except KernelError as error:
+        return Answer.YES if error.errno == errno.ENODEV else _judge(error)
+    return Answer.UNKNOWN
 
 
 @functools.cache
@@ -137,4 +155,4 @@ def probe_live_frames() -> Answer:
 @functools.cache
 def probe_kernel_btf() -> Answer:
     """The kernel's own types (CONFIG_DEBUG_INFO_BTF)."""
-    return Answer.YES if os.path.exists("/sys/kernel/btf/vmlinux") else Answer.NO
+    return Answer.YES if os.path.exists(_KERNEL_BTF) else Answer.NO

@@ -1,9 +1,10 @@
 """Loaded programs: what the kernel knows of them, and running one on a packet without an interface."""
 
+from __future__ import annotations
+
 import ctypes
 import errno
 import struct
-from typing import NamedTuple
 
 from ecbpf.errors import kernel_error
 from ecbpf.kernel.descriptor import Descriptor, descriptor_by_id, descriptor_by_pin
@@ -16,13 +17,16 @@ __all__ = ["Program", "TestRun", "open_program"]
 _OUTPUT_ROOM = 64 * 1024  # a program may grow its packet
 
 
-class TestRun(NamedTuple):
+class TestRun:
     """What a test run gave: the verdict, the packet and context afterwards, nanoseconds a repetition."""
 
-    retval: int
-    data: bytes
-    context: bytes
-    duration: int
+    __slots__ = ("context", "data", "duration", "retval")
+
+    def __init__(self, retval: int, data: bytes, context: bytes, duration: int) -> None:
+        self.retval = retval
+        self.data = data
+        self.context = context
+        self.duration = duration
 
 
 class Program(Descriptor):
@@ -95,7 +99,8 @@ class Program(Descriptor):
         """Run an XDP program on `repeat` real frames as if they had come by an interface; obey its verdicts.
 
         ifindex: the interface they come by. XDP_TX sends them out there, XDP_PASS up the stack. batch: frames
-        a driver poll, 256 at most. Since Linux 5.18; raises KernelError (EINVAL: an older kernel).
+        a driver poll, 256 at most; veth's ring holds 256, so that large batches lose frames there. Since
+        Linux 5.18; raises KernelError (EINVAL: an older kernel).
         """
         packet = ctypes.create_string_buffer(data, len(data))
         # struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
@@ -116,7 +121,7 @@ class Program(Descriptor):
 def open_program(source: int | str) -> Program:
     """The program with that id (int) or pinned at that path (str). Raises KernelError if there is none."""
     if isinstance(source, str):
-        return Program(descriptor_by_pin(source))
+        return Program(descriptor_by_pin("prog", source))
     fd = descriptor_by_id("prog", source)
     if fd is None:
         raise kernel_error(f"program {source}", errno.ENOENT)

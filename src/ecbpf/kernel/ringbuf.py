@@ -5,14 +5,22 @@ the data twice in a row so that no record wraps. A record is an 8-byte header (l
 and its bytes, rounded up to 8.
 """
 
+from __future__ import annotations
+
 import ctypes
 import mmap
 import select
 import struct
-from types import TracebackType
-from typing import Self
 
-from ecbpf.kernel.map import Map
+from ecbpf.errors import DataError, kernel_error
+from ecbpf.kernel.uapi import MAP_RINGBUF
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from ecbpf.kernel.map import Map
 
 __all__ = ["RingBuffer"]
 
@@ -26,11 +34,19 @@ class RingBuffer:
     """The consumer of one ring buffer map: there may be only one at a time."""
 
     def __init__(self, map_: Map) -> None:
-        """map_: an open BPF_MAP_TYPE_RINGBUF, which the caller keeps open. Raises OSError."""
+        """map_: an open BPF_MAP_TYPE_RINGBUF, which the caller keeps open.
+
+        Raises DataError if it is another, KernelError.
+        """
+        if map_.info.type != MAP_RINGBUF:
+            raise DataError(f"map {map_.name}", "is no ring buffer")
         self._size = map_.info.max_entries
         page = mmap.PAGESIZE
-        self._ours = mmap.mmap(map_.fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        self._theirs = mmap.mmap(map_.fd, page + 2 * self._size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        try:
+            self._ours = mmap.mmap(map_.fd, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+            self._theirs = mmap.mmap(map_.fd, page + 2 * self._size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        except OSError as error:
+            raise kernel_error(f"map {map_.name}", error.errno or 0) from None
         self._consumer = ctypes.c_uint64.from_buffer(self._ours)
         self._view = memoryview(self._theirs)
         self._producer = self._view[:8].cast("Q")
@@ -39,7 +55,7 @@ class RingBuffer:
         self._poll.register(map_.fd, select.EPOLLIN)
 
     def wait(self, timeout: float) -> bool:
-        """Wait for records, `timeout` seconds at most; true if there are some."""
+        """Wait for records, `timeout` seconds at most; true if there may be some."""
         return self._consumer.value < self._producer[0] or bool(self._poll.poll(timeout))
 
     def drain(self, limit: int = 65536) -> list[bytes]:

@@ -3,20 +3,26 @@
 Both run beside other people's programs: ours is named by its link or by the handle and priority below.
 """
 
+from __future__ import annotations
+
 import ctypes
 import errno
-from typing import Literal
 
 from ecbpf.errors import KernelError
-from ecbpf.kernel.descriptor import Descriptor, descriptor_by_pin
-from ecbpf.kernel.libbpf import LinkUpdateOptions, TcHook, TcOptions, info_by_fd, lib, options
+from ecbpf.kernel.libbpf import TcHook, TcOptions, lib, options
+from ecbpf.kernel.link import Link
 from ecbpf.kernel.probe import Answer, probe_tcx
-from ecbpf.kernel.program import Program
-from ecbpf.kernel.uapi import ATTACH_TCX_EGRESS, ATTACH_TCX_INGRESS, BPF_F_REPLACE, LinkInfo
+from ecbpf.kernel.uapi import ATTACH_TCX_EGRESS, ATTACH_TCX_INGRESS
 
-__all__ = ["ClsactFilter", "Direction", "TcxLink", "attach_tc"]
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from typing import Literal
 
-Direction = Literal["ingress", "egress"]
+    from ecbpf.kernel.program import Program
+
+    Direction = Literal["ingress", "egress"]
+
+__all__ = ["ClsactFilter", "TcxLink", "attach_tc"]
 
 _ATTACH_TYPES = {"ingress": ATTACH_TCX_INGRESS, "egress": ATTACH_TCX_EGRESS}
 _HOOKS = {"ingress": 1, "egress": 2}  # enum bpf_tc_attach_point
@@ -24,33 +30,13 @@ _TC_REPLACE = 1  # BPF_TC_F_REPLACE
 HANDLE, PRIORITY = 0xECB, 1
 
 
-class TcxLink(Descriptor):
-    """A program at tc by link: it goes when the last descriptor and pin of the link go."""
+class TcxLink(Link):
+    """A link at tc."""
 
     @classmethod
-    def create(cls, ifindex: int, program: Program, direction: Direction) -> "TcxLink":
+    def create(cls, ifindex: int, program: Program, direction: Direction) -> TcxLink:
         """Attach behind those that are there. Raises KernelError (EINVAL: a kernel before 6.6)."""
         return cls(lib.bpf_link_create(program.fd, ifindex, _ATTACH_TYPES[direction], None))
-
-    @classmethod
-    def by_pin(cls, path: str) -> "TcxLink":
-        """The link pinned at `path`. Raises KernelError."""
-        return cls(descriptor_by_pin(path))
-
-    @property
-    def info(self) -> LinkInfo:
-        """What the kernel says now: id, prog_id, ifindex (0: the interface is gone)."""
-        info: LinkInfo = info_by_fd(self.fd, LinkInfo())
-        return info
-
-    def update(self, program: Program, expected: Program) -> None:
-        """Replace the program between two packets, if `expected` is still there. Raises KernelError."""
-        wanted = options(LinkUpdateOptions, flags=BPF_F_REPLACE, old_prog_fd=expected.fd)
-        lib.bpf_link_update(self.fd, program.fd, ctypes.byref(wanted))
-
-    def detach(self) -> None:
-        """Take the program off, whoever else holds the link. Raises KernelError."""
-        lib.bpf_link_detach(self.fd)
 
 
 class ClsactFilter:

@@ -1,11 +1,16 @@
 """The kernel's trace pipe, where bpf_printk() lines go."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
 
 from ecbpf.errors import MissingError, kernel_error
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["TRACEFS", "lines"]
 

@@ -1,20 +1,32 @@
 """Between Python values and the ctypes of BTF: what maps and globals take and give.
 
-Numbers go in and come out as int (bool, float), arrays of char as bytes, a struct as a ctypes
-instance with the C names, or on the way in also as a tuple of its members.
+Numbers go in and come out as int (bool, float), an array of char as the bytes before its first NUL. A struct
+comes out as a ctypes instance with the C names; it goes in as one, as its bytes, or as a tuple of its members
+(of a union: the first one's). An array likewise.
 """
+
+from __future__ import annotations
 
 import ctypes
 import functools
-from typing import Any
 
 from ecbpf.errors import DataError
-from ecbpf.kernel.btf import Btf, CType
+from ecbpf.kernel.btf import Btf
 from ecbpf.kernel.descriptor import Descriptor, descriptor_by_id
+from ecbpf.kernel.layout import Wide
 from ecbpf.kernel.libbpf import info_by_fd, lib
 from ecbpf.kernel.uapi import BtfInfo
 
-__all__ = ["btf_by_id", "decode", "encode", "plain_type", "total"]
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ecbpf.kernel.layout import CType
+
+__all__ = ["btf_by_id", "decode", "encode", "plain_type", "possible_cpus", "total"]
+
+_COMPOUND = (ctypes.Structure, ctypes.Union, ctypes.Array)
+_BYTES = (bytes, bytearray, memoryview)
 
 
 def encode(ctype: CType, value: Any) -> Any:
@@ -23,36 +35,104 @@ def encode(ctype: CType, value: Any) -> Any:
         return value
     if isinstance(value, Descriptor):
         return ctype(value.fd)
-    if isinstance(value, (bytes, bytearray)):
-        if issubclass(ctype, ctypes.Array) and len(value) < ctypes.sizeof(ctype) and ctype._type_ is ctypes.c_char:
-            value = bytes(value).ljust(ctypes.sizeof(ctype), b"\0")
-        if len(value) != ctypes.sizeof(ctype):
-            raise DataError(f"{len(value)} bytes", f"the type takes {ctypes.sizeof(ctype)}")
-        return ctype.from_buffer_copy(value)
-    try:
-        made = ctype(*value) if isinstance(value, (tuple, list)) else ctype(value)
-    except TypeError as error:
-        raise DataError(repr(value), f"is no {ctype.__name__}: {error}") from None
-    if isinstance(value, int) and hasattr(made, "value") and made.value != value:
-        raise DataError(str(value), f"does not fit in {8 * ctypes.sizeof(ctype)} bits")
+    if isinstance(value, _COMPOUND):
+        value = bytes(value)
+    if isinstance(value, _BYTES):
+        return _from_bytes(ctype, bytes(value))
+    if not issubclass(ctype, _COMPOUND):
+        return _from_number(ctype, value)
+    made = ctype()
+    if issubclass(ctype, Wide) and isinstance(value, int):
+        made.value = value
+        if made.value != value:
+            raise DataError(str(value), "does not fit in 128 bits")
+    elif isinstance(value, (tuple, list)):
+        _fill(made, value)
+    else:
+        raise DataError(repr(value), f"is no {ctype.__name__}")
     return made
 
 
+def _from_bytes(ctype: CType, raw: bytes) -> Any:
+    size = ctypes.sizeof(ctype)
+    if len(raw) < size and issubclass(ctype, ctypes.Array) and ctype._type_ is ctypes.c_char:
+        raw = raw.ljust(size, b"\0")
+    if len(raw) != size:
+        raise DataError(f"{len(raw)} bytes", f"the type takes {size}")
+    return ctype.from_buffer_copy(raw)
+
+
+def _from_number(ctype: CType, value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        try:
+            made = ctype(value)
+        except (TypeError, OverflowError):
+            pass  # a fraction for an int, a number beyond any float
+        else:
+            stored = made.value[0] if ctype is ctypes.c_char else made.value
+            if isinstance(value, float) or stored == value:
+                return made
+    raise DataError(repr(value), f"is no {ctype.__name__.removeprefix('c_')}, {8 * ctypes.sizeof(ctype)} bits")
+
+
+def _fill(made: Any, values: Any) -> None:
+    """Set the parts of a struct, union or array in their order, all of them."""
+    is_array = isinstance(made, ctypes.Array)
+    parts: list[Any] = list(range(len(made)) if is_array else made._names_)
+    if isinstance(made, ctypes.Union):
+        parts = parts[:1]
+    if len(parts) != len(values):
+        raise DataError(repr(values), f"{type(made).__name__} has {len(parts)} parts")
+    for part, value in zip(parts, values, strict=True):
+        if is_array:
+            made[part] = _part(encode(made._type_, value))
+        elif made._names_[part] is None:
+            if isinstance(value, int):
+                setattr(made, part, value)
+            if getattr(made, part) != value:
+                raise DataError(repr(value), f"does not fit the bit-field {part}")
+        else:
+            raw = bytes(encode(made._names_[part], value))
+            ctypes.memmove(ctypes.addressof(made) + getattr(type(made), part).offset, raw, len(raw))
+
+
+def _part(element: Any) -> Any:
+    return element if isinstance(element, _COMPOUND) else element.value
+
+
 def decode(instance: Any) -> Any:
-    """What a reader wants of a ctypes instance: its number or bytes if it has one, else itself."""
-    return instance.value if hasattr(instance, "value") else instance
+    """What a reader wants of a ctypes instance: its number or bytes if it is one, else itself."""
+    if isinstance(instance, _COMPOUND) and not _has_value(instance):
+        return instance
+    return getattr(instance, "value", instance)
+
+
+def _has_value(instance: Any) -> bool:
+    # A struct may have a member of that name.
+    return isinstance(instance, Wide) or (isinstance(instance, ctypes.Array) and instance._type_ is ctypes.c_char)
 
 
 def total(instances: list[Any]) -> Any:
-    """The member-wise sum of numbers, arrays or structs of one type, as a map a CPU gives them."""
+    """The sum of numbers, arrays or structs of one type, member by member, as a map a CPU gives them.
+
+    A sum wraps in its member as it would in C. What is no number comes from the first; of a union the first
+    member counts.
+    """
     first = instances[0]
     if isinstance(first, (int, float)):
         return sum(instances)
-    result = type(first)()
+    if isinstance(first, Wide):
+        wide = type(first)()
+        wide.value = sum(each.value for each in instances)
+        return wide
+    if not isinstance(first, _COMPOUND) or _has_value(first):
+        return first
+    result: Any = type(first)()
     if isinstance(first, ctypes.Array):
         result[:] = [total([each[i] for each in instances]) for i in range(len(first))]
         return result
-    for name in first._names_:
+    names = list(result._names_)
+    for name in names[:1] if isinstance(first, ctypes.Union) else names:
         setattr(result, name, total([getattr(each, name) for each in instances]))
     return result
 
@@ -63,7 +143,7 @@ def plain_type(size: int) -> CType:
     return numbers.get(size, ctypes.c_uint8 * size)
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def btf_by_id(number: int) -> Btf:
     """The BTF that was loaded with a program or map, by its id. Raises KernelError, DataError."""
     fd = descriptor_by_id("btf", number)

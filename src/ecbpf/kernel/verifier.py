@@ -1,34 +1,49 @@
 """What the verifier said, in one line and whole."""
 
+from __future__ import annotations
+
 import re
 
 from ecbpf.errors import KernelError
 
 __all__ = ["VerifierError", "summarise"]
 
-_STATISTICS = re.compile(r"^(processed \d+ insns|verification time|stack depth|max_states)")
-_STATE = re.compile(
-    r"^(\d+: [(R]|from \d+ to \d+|frame\d+:|\s*R\d+(_\w+)?=|func#|;|--|regs=|mark_precise|last_idx|parent )"
+_STATISTICS = r"processed \d+ insns|verification time|stack depth|max_states|insns processed|$"
+_STATE = (
+    r"\d+: [(R]|from \d+ to \d+|frame ?\d+:|\s*R\d+(_\w+)?=|func#|;|--|regs=|mark_precise|last_idx|parent |"
+    r"cur state:|old state:|caller:|callee:|propagating |$"
 )
+_REASON_LINES = 2  # "invalid access to packet, off=13 size=1" and "R1 offset is outside of the packet"
 
 
 def summarise(log: str) -> str:
-    """The line of a verifier's log that says why, with the source line it is about if there is one.
+    """The lines of a verifier's log that say why, as one, with the source line they are about if there is one.
 
     The reason stands last, before the statistics; above it are instructions, register states and, after
     a ``;``, the C lines from the BTF. "" for an empty log.
     """
     lines = [line.rstrip() for line in log.rstrip("\0\n ").splitlines()]
-    while lines and (not lines[-1] or _STATISTICS.match(lines[-1])):
+    while lines and re.match(_STATISTICS, lines[-1]):
         lines.pop()
-    if not lines:
+    end = len(lines)
+    while end and re.match(_STATE, lines[end - 1]):
+        end -= 1
+    start = end
+    while start and end - start < _REASON_LINES and not re.match(_STATE, lines[start - 1]):
+        start -= 1
+    reason = ", ".join(lines[start:end]) or (lines[-1] if lines else "")
+    source = next((where for where in map(_source, reversed(lines[:end])) if where), "")
+    return f"{reason} at {source}" if source else reason
+
+
+def _source(line: str) -> str:
+    """The C line that a line of the log quotes: "`line` (file:number)", without the place before Linux 6.10."""
+    if not line.startswith(";"):
         return ""
-    reason = next((line for line in reversed(lines) if line and not _STATE.match(line)), lines[-1])
-    source = next((line for line in reversed(lines) if line.startswith(";")), "")
-    if not source:
-        return reason
-    # Since Linux 6.10 the file and line stand behind an @.
-    return f"{reason} at `{source.lstrip('; ').split(' @ ')[0].strip()}`"
+    code, _, place = line.lstrip("; ").rpartition(" @ ") if " @ " in line else (line.lstrip("; "), "", "")
+    if not code.strip() or code.startswith("@ "):
+        return ""
+    return f"`{code.strip()}` ({place})" if place else f"`{code.strip()}`"
 
 
 class VerifierError(KernelError):
@@ -40,4 +55,5 @@ class VerifierError(KernelError):
         super().__init__(what, errno)
         self.log = log
         self.summary = summarise(log)
-        self.why = f"the verifier refuses it: {self.summary}"
+        if self.summary:
+            self.why = f"the verifier refuses it: {self.summary}"

@@ -1,28 +1,26 @@
 """XDP on an interface: what is there, and putting a program there, by link or by netlink.
 
-A link (Linux 5.9) is owned: while it exists nobody replaces its program by netlink, and it goes when its
-last descriptor and pin go. A program put there by netlink stays until somebody takes it away.
+A link (Linux 5.9) is owned and goes when its last descriptor and pin go. A program put there by netlink
+stays until somebody takes it away.
 """
+
+from __future__ import annotations
 
 import ctypes
 import errno
-from typing import NamedTuple
 
 from ecbpf.errors import KernelError
-from ecbpf.kernel.descriptor import Descriptor, descriptor_by_id, descriptor_by_pin
+from ecbpf.kernel.descriptor import descriptor_by_id
 from ecbpf.kernel.libbpf import (
     LinkCreateOptions,
-    LinkUpdateOptions,
     XdpAttachOptions,
     XdpQueryOptions,
-    info_by_fd,
     lib,
     options,
 )
-from ecbpf.kernel.program import Program
+from ecbpf.kernel.link import Link
 from ecbpf.kernel.uapi import (
     ATTACH_XDP,
-    BPF_F_REPLACE,
     LINK_XDP,
     XDP_ATTACHED_DRV,
     XDP_ATTACHED_HW,
@@ -31,8 +29,11 @@ from ecbpf.kernel.uapi import (
     XDP_FLAGS_DRV_MODE,
     XDP_FLAGS_REPLACE,
     XDP_FLAGS_SKB_MODE,
-    LinkInfo,
 )
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from ecbpf.kernel.program import Program
 
 __all__ = [
     "GENERIC",
@@ -51,17 +52,26 @@ _FLAGS = {NATIVE: XDP_FLAGS_DRV_MODE, GENERIC: XDP_FLAGS_SKB_MODE}
 _MODES = {XDP_ATTACHED_DRV: NATIVE, XDP_ATTACHED_SKB: GENERIC, XDP_ATTACHED_HW: OFFLOADED}
 
 
-class Attached(NamedTuple):
+class Attached:
     """The program on an interface and its mode: NATIVE, GENERIC or "offloaded"."""
 
-    program_id: int
-    mode: str
+    __slots__ = ("mode", "program_id")
+
+    def __init__(self, program_id: int, mode: str) -> None:
+        self.program_id = program_id
+        self.mode = mode
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Attached) and (self.program_id, self.mode) == (other.program_id, other.mode)
+
+    def __hash__(self) -> int:
+        return hash((self.program_id, self.mode))
 
 
 def query(ifindex: int) -> Attached | None:
-    """What runs on the interface, None if nothing does.
+    """What runs on the interface, None if nothing does or this namespace has no such interface.
 
-    Raises KernelError (ENODEV: no such interface in this namespace).
+    Raises KernelError.
     """
     answer = options(XdpQueryOptions)
     lib.bpf_xdp_query(ifindex, 0, ctypes.byref(answer))
@@ -72,31 +82,8 @@ def query(ifindex: int) -> Attached | None:
     return Attached(answer.prog_id or answer.drv_prog_id or answer.skb_prog_id, mode)
 
 
-class XdpLink(Descriptor):
-    """The link between a program and an interface."""
-
-    @classmethod
-    def by_pin(cls, path: str) -> "XdpLink":
-        """The link pinned at `path`. Raises KernelError."""
-        return cls(descriptor_by_pin(path))
-
-    @property
-    def info(self) -> LinkInfo:
-        """What the kernel says now: id, prog_id, ifindex (0: the interface is gone)."""
-        info: LinkInfo = info_by_fd(self.fd, LinkInfo())
-        return info
-
-    def update(self, program: Program, expected: Program) -> None:
-        """Replace the program between two packets, if `expected` is still the one there.
-
-        Raises KernelError (EPERM: it is not; ENOLINK: the interface went away).
-        """
-        wanted = options(LinkUpdateOptions, flags=BPF_F_REPLACE, old_prog_fd=expected.fd)
-        lib.bpf_link_update(self.fd, program.fd, ctypes.byref(wanted))
-
-    def detach(self) -> None:
-        """Take the program off the interface, whoever else holds or has pinned the link (Linux 5.10)."""
-        lib.bpf_link_detach(self.fd)
+class XdpLink(Link):
+    """A link at XDP: while it exists nobody replaces its program by netlink."""
 
 
 def create_link(ifindex: int, program: Program, mode: str) -> XdpLink:

@@ -5,6 +5,7 @@
 
 struct chain_counts {
 	__u64 verdict[6];
+	__u64 countdown;
 };
 
 struct {

@@ -1,0 +1,44 @@
+"""Links: what holds a program on an interface."""
+
+from __future__ import annotations
+
+import ctypes
+
+from ecbpf.kernel.descriptor import Descriptor, descriptor_by_pin
+from ecbpf.kernel.libbpf import LinkUpdateOptions, info_by_fd, lib, options
+from ecbpf.kernel.uapi import BPF_F_REPLACE, LinkInfo
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from typing import Self
+
+    from ecbpf.kernel.program import Program
+
+__all__ = ["Link"]
+
+
+class Link(Descriptor):
+    """The link between a program and an interface: the program goes when the last descriptor and pin of it go."""
+
+    @classmethod
+    def by_pin(cls, path: str) -> Self:
+        """The link pinned at `path`. Raises KernelError."""
+        return cls(descriptor_by_pin("link", path))
+
+    @property
+    def info(self) -> LinkInfo:
+        """What the kernel says now: id, prog_id, ifindex (0: the interface is gone)."""
+        info: LinkInfo = info_by_fd(self.fd, LinkInfo())
+        return info
+
+    def update(self, program: Program, expected: Program) -> None:
+        """Replace the program between two packets, if `expected` is still the one there.
+
+        Raises KernelError (EPERM: it is not; ENOLINK: the interface went away).
+        """
+        wanted = options(LinkUpdateOptions, flags=BPF_F_REPLACE, old_prog_fd=expected.fd)
+        lib.bpf_link_update(self.fd, program.fd, ctypes.byref(wanted))
+
+    def detach(self) -> None:
+        """Take the program off the interface, whoever else holds or has pinned the link (Linux 5.10)."""
+        lib.bpf_link_detach(self.fd)

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Copies each packet into a ring buffer; one that begins with 0xdd is reserved and discarded. */
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#define LONGEST 1024
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} ring SEC(".maps");
+
+__u64 refused = 0;
+
+SEC("xdp")
+int xdp_ring_prog(struct xdp_md *ctx)
+{
+	__u64 len = ctx->data_end - ctx->data;
+	static __u8 copy[2 * LONGEST];
+	__u8 first;
+
+	if (bpf_xdp_load_bytes(ctx, 0, &first, 1))
+		return XDP_ABORTED;
+	if (first == 0xdd) {
+		void *record = bpf_ringbuf_reserve(&ring, 24, 0);
+
+		if (record)
+			bpf_ringbuf_discard(record, 0);
+		return XDP_PASS;
+	}
+	/* The verifier wants the bounds on the register that the helpers get. */
+	asm volatile("%0 &= 0x7ff" : "+r"(len));
+	if (len < 14 || len > LONGEST || bpf_xdp_load_bytes(ctx, 0, copy, len))
+		return XDP_ABORTED;
+	if (bpf_ringbuf_output(&ring, copy, len, 0))
+		refused++;
+	return XDP_PASS;
+}
+
+char _license[] SEC("license") = "GPL";
