@@ -14,7 +14,7 @@ import pytest
 from ecbpf.errors import KernelError
 from ecbpf.kernel import Object, tc
 from ecbpf.kernel.bpffs import BPFFS
-from ecbpf.kernel.probe import Answer
+from ecbpf.kernel.probe import Answer, probe_tcx
 from ecbpf.kernel.tc import ClsactFilter, TcxLink, attach_tc
 from ecbpf.kernel.xdp import (
     GENERIC,
@@ -176,6 +176,10 @@ def test_native_mode_is_never_chosen_for_lack_of_it(wire: Wire, loaded: Object) 
     assert query(wire.near) is None
 
 
+needs_tcx = pytest.mark.skipif(probe_tcx() is Answer.NO, reason="no tcx before Linux 6.6")
+
+
+@needs_tcx
 def test_tcx_beside_other_peoples_programs(wire: Wire, loaded: Object, pin: str) -> None:
     first, second = loaded.programs["tc_first_prog"], loaded.programs["tc_second_prog"]
     with (
@@ -202,6 +206,7 @@ def test_tcx_beside_other_peoples_programs(wire: Wire, loaded: Object, pin: str)
     assert saw(loaded) == (0, 0)
 
 
+@needs_tcx
 def test_tcx_updates_in_place_at_egress(wire: Wire, loaded: Object) -> None:
     first = loaded.programs["tc_first_prog"]
     link = attach_tc(wire.near, first, "egress")

@@ -2,8 +2,8 @@
 
 strace kills the command when it enters its N-th call of a kind. What a kill leaves behind depends only on
 the calls before it that change something outside of the process, so N runs over those (and the end). With
-ECBPF_EVERY_CALL=1 in the environment it runs over every single call: the same answers, an hour instead of
-minutes.
+ECBPF_EVERY_CALL=1 in the environment it runs over every single call: the same answers, in six minutes instead of
+one and a half.
 """
 
 import os

@@ -94,6 +94,21 @@ static __always_inline int chain_capture(struct xdp_md *ctx, __u32 verdict)
 	return verdict;
 }
 
+/* Where a verdict is counted. */
+static __always_inline __u64 chain_column(__u32 verdict)
+{
+	__u64 column = verdict;
+
+	/*
+	 * A verdict known only at run time is bounded in the very register
+	 * that becomes the index: verifiers before 6.2 or so do not carry the
+	 * bound over from another.
+	 */
+	if (!__builtin_constant_p(verdict))
+		asm volatile("" : "+r"(column));
+	return column < CHAIN_VERDICTS ? column : CHAIN_INVALID;
+}
+
 /* The picked packet: note who decided what, and let the sampler have it. */
 static __always_inline void chain_sample(struct xdp_md *ctx, __u32 row, __u32 verdict,
 					 enum reason reason)
@@ -125,7 +140,7 @@ static __always_inline int chain_end(struct xdp_md *ctx, __u32 verdict,
 	counts = bpf_map_lookup_elem(&xdp_stats, &row);
 	if (!counts) /* never, but the verifier cannot know */
 		return XDP_ABORTED;
-	counts->verdict[verdict < CHAIN_VERDICTS ? verdict : CHAIN_INVALID]++;
+	counts->verdict[chain_column(verdict)]++;
 	if (verdict >= CHAIN_VERDICTS)
 		verdict = XDP_ABORTED;
 
