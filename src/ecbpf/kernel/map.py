@@ -98,6 +98,10 @@ class Map(Descriptor):
     def __contains__(self, key: Any) -> bool:
         return self.get(key) is not None
 
+    def sum(self, key: Any) -> Any:
+        """The value of `key` over all CPUs: here the one there is. Raises KeyError."""
+        return self[key]
+
     def _encode_value(self, value: Any) -> Any:
         return encode(self._value_type, value)
 
