@@ -10,7 +10,8 @@ import pytest
 from ecbpf.build import compile_object
 from ecbpf.chain.contents import programs
 from ecbpf.chain.occupant import Occupant
-from ecbpf.kernel.bpffs import mount_bpffs
+from ecbpf.kernel.bpffs import BPFFS, mount_bpffs
+from ecbpf.kernel.probe import Answer, probe_tcx, probe_xdp_frags
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -21,6 +22,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.path.is_relative_to(HERE):
                 item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+# A test is skipped where the kernel itself says that it lacks the feature, and fails everywhere else.
+needs_frags = pytest.mark.skipif(
+    probe_xdp_frags() is Answer.NO, reason="no packets of several buffers before Linux 5.18"
+)
+needs_tcx = pytest.mark.skipif(probe_tcx() is Answer.NO, reason="no tcx before Linux 6.6")
 
 
 def sh(command: str) -> str:
@@ -50,6 +58,15 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
         return output
 
     return compile_once
+
+
+@pytest.fixture
+def pin() -> Iterator[str]:
+    """A free path in bpffs."""
+    path = f"{BPFFS}/ecbpf-test-{os.getpid()}"
+    yield path
+    if os.path.exists(path):
+        os.unlink(path)
 
 
 class Pair(NamedTuple):

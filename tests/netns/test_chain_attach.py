@@ -20,7 +20,7 @@ from ecbpf.kernel.object import Object
 from ecbpf.kernel.xdp import GENERIC, NATIVE, XdpLink, create_link, query
 from ecbpf.lab.namespace import inside_namespace
 from ecbpf.netdev.interfaces import index_of
-from tests.netns.conftest import Pair, sh, slot_ids
+from tests.netns.conftest import Pair, needs_frags, sh, slot_ids
 from tests.netns.frames import FLOOD, packet_socket
 from tests.netns.verdict import Verdict
 
@@ -228,6 +228,7 @@ def test_a_name_with_a_dot_and_one_with_a_dash_work(near: str) -> None:
     detach("v-x.5")
 
 
+@needs_frags
 def test_a_large_mtu_gets_programs_for_several_buffers(pair: Pair, near: str, build: Callable[[str], str]) -> None:
     sh(f"ip link set {pair.far} mtu 9000; ip link set {near} mtu 9000")
     attach(near)

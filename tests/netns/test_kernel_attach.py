@@ -1,6 +1,5 @@
 """Programs on real interfaces: XDP links native and generic, tcx, clsact; with frames over a veth pair."""
 
-import ctypes
 import errno
 import os
 import socket
@@ -13,8 +12,7 @@ import pytest
 
 from ecbpf.errors import KernelError
 from ecbpf.kernel import Object, tc
-from ecbpf.kernel.bpffs import BPFFS
-from ecbpf.kernel.probe import Answer, probe_tcx
+from ecbpf.kernel.probe import Answer
 from ecbpf.kernel.tc import ClsactFilter, TcxLink, attach_tc
 from ecbpf.kernel.xdp import (
     GENERIC,
@@ -26,7 +24,8 @@ from ecbpf.kernel.xdp import (
     query,
     replace_by_netlink,
 )
-from tests.netns.conftest import Pair, sh
+from ecbpf.lab.namespace import inside_namespace
+from tests.netns.conftest import Pair, needs_tcx, sh
 
 FRAME = bytes.fromhex("ffffffffffff 020000000001 88b5") + bytes(50)
 COUNT = 200
@@ -48,19 +47,8 @@ class Wire:
 
 @pytest.fixture
 def wire(pair: Pair) -> Iterator[Wire]:
-    home = os.open("/proc/self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{pair.namespace}", os.O_RDONLY)
-    try:
-        _setns(there)
+    with inside_namespace(pair.namespace):
         yield Wire(pair)
-    finally:
-        _setns(home)
-        os.close(home)
-        os.close(there)
-
-
-def _setns(fd: int) -> None:
-    assert ctypes.CDLL(None).setns(fd, 0) == 0
 
 
 @pytest.fixture
@@ -68,14 +56,6 @@ def loaded(build: Callable[[str], str]) -> Iterator[Object]:
     with Object.open(build("kernel_attach")) as opened:
         opened.load()
         yield opened
-
-
-@pytest.fixture
-def pin() -> Iterator[str]:
-    path = f"{BPFFS}/ecbpf-test-{os.getpid()}"
-    yield path
-    if os.path.exists(path):
-        os.unlink(path)
 
 
 def saw(loaded: Object) -> tuple[int, int]:
@@ -174,9 +154,6 @@ def test_native_mode_is_never_chosen_for_lack_of_it(wire: Wire, loaded: Object) 
         create_link(wire.near, loaded.programs["xdp_first_prog"], NATIVE)
     assert refusal.value.errno in (errno.ERANGE, errno.EINVAL, errno.E2BIG, errno.EOPNOTSUPP)
     assert query(wire.near) is None
-
-
-needs_tcx = pytest.mark.skipif(probe_tcx() is Answer.NO, reason="no tcx before Linux 6.6")
 
 
 @needs_tcx

@@ -29,14 +29,6 @@ def maps(build: Callable[[str], str]) -> Iterator[Object]:
         yield loaded
 
 
-@pytest.fixture
-def pin() -> Iterator[str]:
-    path = f"{BPFFS}/ecbpf-test-{os.getpid()}"
-    yield path
-    if os.path.exists(path):
-        os.unlink(path)
-
-
 def plain(value: Any) -> Any:
     """A value that compares: a struct's bytes."""
     return value if isinstance(value, (int, list)) else bytes(value)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ecbpf.build import compile_object
 from ecbpf.kernel import Object
+from tests.netns.conftest import needs_frags
 from tests.netns.packet_cases import Case, cases
 from tests.oracle.frames import random_frame
 from tests.oracle.packet import Packet, parse
@@ -152,6 +153,7 @@ def test_many_random_frames(parser: Parser) -> None:
     assert min(seen[name] for name in parser.reasons) > 100, seen
 
 
+@needs_frags
 def test_several_buffers(frags_parser: Parser) -> None:
     """Only the first buffer can be read; lengths are those of the whole frame."""
     rng = random.Random(2)

@@ -8,9 +8,11 @@ from ecbpf.chain.attach import attach
 from ecbpf.chain.occupant import find_root
 from ecbpf.chain.slots import put
 from ecbpf.kernel.object import Object
+from ecbpf.kernel.probe import Answer
 from ecbpf.kernel.uapi import XDP_PASS
 from ecbpf.lab.namespace import inside_namespace
 from ecbpf.printk import Printk
+from ecbpf.printk.subprogram import has_vprintk
 from tests.netns.conftest import Pair
 from tests.netns.frames import THROUGH_SLOTS
 from tests.netns.trace import traced
@@ -31,6 +33,7 @@ def near(pair: Pair) -> Iterator[str]:
         yield pair.near
 
 
+@pytest.mark.skipif(has_vprintk() is Answer.NO, reason="no long lines before Linux 5.16")
 def test_each_packet_is_a_line_and_goes_on(near: str) -> None:
     put(near, Printk())
     root = find_root(near)

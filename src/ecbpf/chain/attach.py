@@ -17,7 +17,7 @@ from ecbpf.errors import BusyError, DataError, EcbpfError, KernelError, MissingE
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.probe import Answer, probe_xdp_frags, probe_xdp_link
 from ecbpf.kernel.program import Program
-from ecbpf.kernel.xdp import GENERIC, NATIVE, XdpLink, create_link
+from ecbpf.kernel.xdp import GENERIC, NATIVE, OFFLOADED, XdpLink, create_link
 from ecbpf.netdev.interfaces import index_of
 from ecbpf.paths import object_path
 
@@ -36,6 +36,8 @@ def _check(interface: str, occupant: Occupant | None, *, generic: bool, force: b
         return
     if not occupant.is_ours and not force:
         raise BusyError(interface, f"{occupant.describe()} is not ours", "--force replaces it")
+    if occupant.mode == OFFLOADED:
+        raise BusyError(interface, f"{occupant.describe()} runs on the NIC", "let its owner take it off")
     if generic and occupant.mode != GENERIC:
         raise BusyError(
             interface, f"{occupant.mode} mode is attached, generic was asked", f"ecbpf detach {interface} first"

@@ -6,17 +6,13 @@ import errno
 import os
 
 from ecbpf.errors import KernelError, kernel_error
+from ecbpf.kernel.closing import Closing
 from ecbpf.kernel.libbpf import lib
-
-TYPE_CHECKING = False  # typing's own costs its import
-if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
 
 __all__ = ["Descriptor", "descriptor_by_id", "descriptor_by_pin"]
 
 
-class Descriptor:
+class Descriptor(Closing):
     """Owns the file descriptor of a program, map, link or BTF; the kernel object lives as long as one is open."""
 
     fd = -1
@@ -37,17 +33,6 @@ class Descriptor:
             lib.bpf_obj_pin(self.fd, os.fsencode(path))
         except KernelError as error:
             raise kernel_error(path, error.errno, error.way_out) from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self.close()
 
 
 def descriptor_by_pin(kind: str, path: str) -> int:

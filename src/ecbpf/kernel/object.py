@@ -9,6 +9,7 @@ import os
 
 from ecbpf.errors import DataError, EcbpfError, KernelError, kernel_error
 from ecbpf.kernel.btf import Btf
+from ecbpf.kernel.closing import Closing
 from ecbpf.kernel.globals import Globals, map_globals
 from ecbpf.kernel.libbpf import ObjectOpenOptions, lib, options, recent_messages
 from ecbpf.kernel.map import map_of_descriptor
@@ -18,7 +19,6 @@ from ecbpf.kernel.verifier import VerifierError
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any, Self
 
     from ecbpf.kernel.map import Map
@@ -29,7 +29,7 @@ _LOG_ROOM = 16 << 20  # only what the verifier writes takes memory
 _HINT = "give an object made by clang -target bpf -g"
 
 
-class Object:
+class Object(Closing):
     """An object file on its way into the kernel.
 
     `globals` are its variables: initial values before load(), the running program's memory after it.
@@ -200,15 +200,3 @@ class Object:
             lib.bpf_object__close(self._object)
             self._object = None
             self._definitions.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if self._object is not None:
-            self.close()

@@ -13,13 +13,11 @@ import select
 import struct
 
 from ecbpf.errors import DataError, kernel_error
+from ecbpf.kernel.closing import Closing
 from ecbpf.kernel.uapi import MAP_RINGBUF
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from ecbpf.kernel.map import Map
 
 __all__ = ["RingBuffer"]
@@ -30,8 +28,10 @@ _HEADER = 8
 _header = struct.Struct("<I")
 
 
-class RingBuffer:
+class RingBuffer(Closing):
     """The consumer of one ring buffer map: there may be only one at a time."""
+
+    _poll: select.epoll | None = None
 
     def __init__(self, map_: Map) -> None:
         """map_: an open BPF_MAP_TYPE_RINGBUF, which the caller keeps open.
@@ -56,6 +56,7 @@ class RingBuffer:
 
     def wait(self, timeout: float) -> bool:
         """Wait for records, `timeout` seconds at most; true if there may be some."""
+        assert self._poll is not None  # open
         return self._consumer.value < self._producer[0] or bool(self._poll.poll(timeout))
 
     def drain(self, limit: int = 65536) -> list[bytes]:
@@ -77,18 +78,11 @@ class RingBuffer:
 
     def close(self) -> None:
         """Unmap; a second call does nothing."""
-        if not self._poll.closed:
+        if self._poll is not None:
             self._poll.close()
+            self._poll = None
             for view in (self._producer, self._data, self._view):
                 view.release()
             del self._consumer
             self._ours.close()
             self._theirs.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "GENERIC",
     "NATIVE",
+    "OFFLOADED",
     "Attached",
     "XdpLink",
     "create_link",

@@ -6,7 +6,7 @@ from ecbpf.kernel.probe import Answer, probe_helper
 from ecbpf.kernel.uapi import PROG_XDP
 from ecbpf.paths import object_path
 
-__all__ = ["SLOT", "Printk"]
+__all__ = ["SLOT", "Printk", "has_vprintk"]
 
 SLOT = 6
 _BPF_FUNC_TRACE_VPRINTK = 177
@@ -20,6 +20,11 @@ class Printk(Subprogram):
     object = object_path("printk")
 
     def configure(self, new: Object, interface: str) -> None:
-        """Tell the program what to call its interface, and whether the kernel prints addresses (Linux 5.16)."""
+        """Tell the program what to call its interface, and whether the kernel prints addresses."""
         new.globals.interface = interface.encode()
-        new.globals.has_vprintk = probe_helper(PROG_XDP, _BPF_FUNC_TRACE_VPRINTK) is Answer.YES
+        new.globals.has_vprintk = has_vprintk() is Answer.YES
+
+
+def has_vprintk() -> Answer:
+    """Whether this kernel prints more than three arguments (Linux 5.16, 10aceb629e19)."""
+    return probe_helper(PROG_XDP, _BPF_FUNC_TRACE_VPRINTK)

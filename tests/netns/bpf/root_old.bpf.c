@@ -3,8 +3,12 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#ifndef VERDICTS
+#define VERDICTS 6
+#endif
+
 struct chain_counts {
-	__u64 verdict[6];
+	__u64 verdict[VERDICTS];
 	__u64 countdown;
 };
 
