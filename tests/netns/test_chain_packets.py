@@ -256,3 +256,12 @@ def test_clear_leaves_the_countdown_alone(near: str) -> None:
     pick_after(root, 2, 1000)
     clear(root)
     assert {cpu.countdown for cpu in root.maps["xdp_stats"][2]} == {1000}
+
+
+def test_a_hint_that_a_killed_command_left_is_put_right(near: str, build: Callable[[str], str]) -> None:
+    put(near, Verdict(2, build("verdicts"), XDP_DROP))
+    hint = map_globals(find_root(near).maps[".data.chain"])
+    hint.chain_occupied = 0xFF
+    assert run(find_root(near), bytes(THROUGH_SLOTS["IPv4 UDP"])) == XDP_DROP, "a hint decides nothing"
+    attach(near)
+    assert hint.chain_occupied == 1 << 2

@@ -6,16 +6,17 @@ every command that changes something begins here, under the lock, and finds orde
 
 import os
 
-from ecbpf.chain.contents import SLOTS, program_in
+from ecbpf.chain.contents import SLOTS, occupied, program_in
 from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, kernel_name, look, maps_of
 from ecbpf.chain.pins import folder_of, folders, live_link, make_folder, remove_folder, rename_folder
 from ecbpf.chain.sharing import CHAIN_MAPS
 from ecbpf.errors import KernelError
 from ecbpf.kernel.bpffs import pin_name
+from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map, open_map
 from ecbpf.kernel.program import Program, open_program
 
-__all__ = ["pin_chain", "pin_link", "pin_slot", "repair", "slot_folder", "staged_folder"]
+__all__ = ["hint", "pin_chain", "pin_link", "pin_slot", "repair", "slot_folder", "staged_folder"]
 
 _ELSEWHERE = "moved-away-link:"  # longer than an interface's name can be
 
@@ -47,9 +48,17 @@ def repair(interface: str) -> Occupant | None:
         if ours.is_root:
             pin_chain(ours.maps, home)
             _settle_slots(ours, home)
+            hint(ours)
         else:
             remove_folder(home, keep="link")
     return occupant
+
+
+def hint(root: Occupant, *, add: int = 0) -> None:
+    """Set chain_occupied (chain.h) to the slots that are occupied, and `add`, which are about to be."""
+    section = root.maps.get(".data.chain")
+    if section is not None:
+        map_globals(section).chain_occupied = occupied(root) | add
 
 
 def _settle_slots(root: Occupant, home: str) -> None:

@@ -6,10 +6,10 @@ after it the new one.
 
 import errno
 
-from ecbpf.chain.contents import SLOTS, occupied, program_in
+from ecbpf.chain.contents import SLOTS, program_in
 from ecbpf.chain.occupant import Occupant, maps_of, require_root
 from ecbpf.chain.pins import folder_of, locked
-from ecbpf.chain.repair import pin_slot, repair, slot_folder, staged_folder
+from ecbpf.chain.repair import hint, pin_slot, repair, slot_folder, staged_folder
 from ecbpf.chain.sharing import share_chain, share_own
 from ecbpf.chain.subprogram import Subprogram
 from ecbpf.errors import DataError, EcbpfError, KernelError, UsageError
@@ -39,13 +39,6 @@ def frags_of(root: Occupant) -> bool:
     """Whether the root array takes packets of several buffers: all programs of a chain do, or none."""
     constants = root.maps.get(".rodata")
     return constants is not None and bool(getattr(map_globals(constants), "chain_frags", False))
-
-
-def _hint(root: Occupant, *, add: int = 0) -> None:
-    """Set chain_occupied (chain.h) to the slots that are occupied, and `add`."""
-    section = root.maps.get(".data.chain")
-    if section is not None:
-        map_globals(section).chain_occupied = occupied(root) | add
 
 
 def put(interface: str, subprogram: Subprogram) -> str:
@@ -79,7 +72,7 @@ def _commit(root: Occupant, slot: int, program: Program) -> None:
     """Fill the slot: pins first, then the one change that packets see, then order."""
     try:
         pin_slot(program, staged_folder(folder_of(root.interface), slot))
-        _hint(root, add=1 << slot)
+        hint(root, add=1 << slot)
         root.maps["xdp_program_arr"][slot] = program
     except KernelError as error:
         if error.errno == errno.EINVAL:
@@ -87,7 +80,6 @@ def _commit(root: Occupant, slot: int, program: Program) -> None:
             raise DataError(program.name, why, 'a subprogram is SEC("xdp")') from None
         raise
     finally:
-        _hint(root)
         repair(root.interface)
 
 
@@ -101,7 +93,6 @@ def empty(interface: str, slot: int) -> str:
         root = require_root(interface, repair(interface))
         if not root.maps["xdp_program_arr"].delete(slot):
             raise EcbpfError(interface, f"slot {slot} is empty already", "see ecbpf status")
-        _hint(root)
         repair(interface)
         return f"slot {slot} emptied"
 
