@@ -19,6 +19,8 @@ import pytest
 
 from ecbpf import lab
 from ecbpf.build import compile_object
+from ecbpf.chain.attach import attach
+from ecbpf.chain.pins import folder_of
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
 
@@ -207,6 +209,16 @@ def test_killed_at_any_moment(verb: str, calls: str, first: str) -> None:
 def test_exec_passes_streams_and_status_through() -> None:
     done = ecbpf("exec", "server", "--", "sh", "-c", "cat; echo no >&2; exit 3", stdin="yes")
     assert (done.stdout, done.stderr, done.returncode) == ("yes", "no\n", 3)
+
+
+def test_down_takes_the_pins_of_what_was_attached_along() -> None:
+    lab.up()
+    with lab.inside("server"):
+        attach("eth0")
+        folder = folder_of("eth0")
+    assert os.path.exists(folder)
+    lab.down()
+    assert not os.path.exists(os.path.dirname(folder))
 
 
 @pytest.mark.usefixtures("running")

@@ -8,7 +8,7 @@ import os
 
 from ecbpf.chain.contents import SLOTS, occupied, program_in
 from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, kernel_name, look, maps_of
-from ecbpf.chain.pins import folder_of, folders, live_link, make_folder, remove_folder, rename_folder
+from ecbpf.chain.pins import folder_of, folders, live_link, locked, make_folder, remove_folder, rename_folder
 from ecbpf.chain.sharing import CHAIN_MAPS
 from ecbpf.errors import KernelError
 from ecbpf.kernel.bpffs import pin_name
@@ -16,7 +16,7 @@ from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map, open_map
 from ecbpf.kernel.program import Program, open_program
 
-__all__ = ["hint", "pin_chain", "pin_link", "pin_slot", "repair", "slot_folder", "staged_folder"]
+__all__ = ["hint", "pin_chain", "pin_link", "pin_slot", "repair", "slot_folder", "staged_folder", "sweep"]
 
 _ELSEWHERE = "moved-away-link:"  # longer than an interface's name can be
 
@@ -54,6 +54,19 @@ def repair(interface: str) -> Occupant | None:
     return occupant
 
 
+def sweep() -> None:
+    """Remove the pins of interfaces that are gone, of every namespace. Raises BusyError, KernelError."""
+    if folders():
+        with locked():
+            for folder in folders():
+                _sweep(folder)
+
+
+def _sweep(folder: str) -> None:
+    if os.path.exists(os.path.join(folder, "link")) and live_link(folder) is None:
+        remove_folder(folder)
+
+
 def hint(root: Occupant, *, add: int = 0) -> None:
     """Set chain_occupied (chain.h) to the slots that are occupied, and `add`, which are about to be."""
     section = root.maps.get(".data.chain")
@@ -79,9 +92,9 @@ def _settle(folder: str, home: str, ours: Occupant | None) -> None:
     """Decide about one folder: it stays, goes, or gets its right name."""
     link = live_link(folder)
     if link is None:
-        # Dead, or of a program that was attached by netlink: that one needs no pin to live, and is only
-        # judged where we know what runs.
-        if os.path.exists(os.path.join(folder, "link")) or (folder == home and ours is None):
+        _sweep(folder)
+        # Without a link it is that of a program attached by netlink: judged only where we know what runs.
+        if folder == home and ours is None:
             remove_folder(folder)
         return
     with link:

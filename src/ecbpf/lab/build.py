@@ -7,6 +7,7 @@ half is there, for whatever reason, is completed, and none that is unfinished lo
 import os
 import time
 
+from ecbpf.chain.repair import sweep
 from ecbpf.errors import EcbpfError
 from ecbpf.lab.command import require, run
 from ecbpf.lab.lock import locked
@@ -53,7 +54,8 @@ def up(topology: Topology = CLIENT_SERVER) -> LabStatus:
 def down(topology: Topology = CLIENT_SERVER) -> None:
     """Take the lab down, or what is left of it; fine if there is none.
 
-    A process in it is not killed: it keeps a network without a name or a wire.
+    What was attached in it goes with it, pins and all. A process in it is not killed: it keeps a network
+    without a name or a wire.
     Raises MissingError, NotPermittedError, EcbpfError if a step fails.
     """
     require("ip")
@@ -63,6 +65,7 @@ def down(topology: Topology = CLIENT_SERVER) -> None:
         for node in topology.nodes:
             if os.path.lexists(namespace_path(node.namespace)):
                 run("ip", "netns", "delete", node.namespace)
+    sweep()
 
 
 def _add_namespace(node: Node) -> None:
