@@ -267,30 +267,3 @@ def test_bpffs_is_mounted_where_it_is_missing(pair: Pair) -> None:
     assert done.returncode == 0, done.stderr
     assert "ecbpf: mounted bpffs on /sys/fs/bpf" in done.stderr
     assert "Mode native" in done.stdout
-
-
-@pytest.mark.parametrize("errno", ["ENOSPC", "ENOMEM"])
-@pytest.mark.parametrize("words", ["attach IF", "attach IF --slot 2 --filename OBJECT"])
-def test_a_full_bpffs_is_named_and_changes_nothing(
-    near: str, build: Callable[[str], str], errno: str, words: str
-) -> None:
-    if "slot" in words:
-        attach(near)
-    line = words.replace("IF", near).replace("OBJECT", build("verdicts"))
-    before = look(near), (slot_ids(find_root(near)) if "slot" in words else None)
-    trace = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=mkdir", f"--inject=mkdir:error={errno}:when=2+"]
-    done = subprocess.run(
-        [*trace, sys.executable, "-m", "ecbpf.cli.main", *line.split()],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert re.fullmatch(
-        r"ecbpf: /sys/fs/bpf/ecbpf/.*: (No space left on device|Cannot allocate memory).*\n", done.stderr
-    )
-    if before[0] is None:
-        assert look(near) is None
-    else:
-        assert slot_ids(find_root(near)) == before[1]
-    attach(near)

@@ -18,6 +18,7 @@ from ecbpf.kernel.program import Program, open_program
 
 __all__ = ["hint", "pin_chain", "pin_link", "pin_slot", "repair", "slot_folder", "staged_folder", "sweep"]
 
+_PROGRAM = "program"
 _ELSEWHERE = "moved-away-link:"  # longer than an interface's name can be
 
 
@@ -138,8 +139,7 @@ def pin_slot(program: Program, folder: str) -> None:
 
     Raises KernelError.
     """
-    path = os.path.join(folder, "program")
-    if _pinned_program(path) == program.id:
+    if _pinned_program(folder) == program.id:
         return
     remove_folder(folder)
     make_folder(folder)
@@ -148,12 +148,12 @@ def pin_slot(program: Program, folder: str) -> None:
         if name not in shared:
             _pin_map(map_, os.path.join(folder, _pin_of(name)))
     # Last: its presence says that the folder is complete.
-    program.pin(path)
+    program.pin(os.path.join(folder, _PROGRAM))
 
 
-def _pinned_program(path: str) -> int | None:
+def _pinned_program(folder: str) -> int | None:
     try:
-        with open_program(path) as program:
+        with open_program(os.path.join(folder, _PROGRAM)) as program:
             return program.id
     except KernelError:
         return None

@@ -1,0 +1,113 @@
+"""Commands that change an interface, each with what is there before, and how to disturb them at a system call."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from ecbpf.chain.attach import attach, attach_nop, detach
+from ecbpf.chain.contents import programs
+from ecbpf.chain.occupant import look
+from ecbpf.chain.pins import folder_of
+from ecbpf.chain.slots import put
+from ecbpf.kernel.uapi import XDP_DROP
+from tests.netns.conftest import sh
+from tests.netns.frames import FLOOD
+from tests.netns.verdict import Verdict
+
+__all__ = ["CASES", "command_of", "ecbpf", "state_of", "system_calls", "tidy"]
+
+CALLS = "bpf,flock,mkdir,rmdir,rename,unlink,sendto"
+
+State = tuple[object, ...]
+
+
+def state_of(interface: str) -> State:
+    """What packets meet on the interface."""
+    occupant = look(interface)
+    if occupant is None:
+        return ("nothing",)
+    if not occupant.is_root:
+        return (occupant.program.name,)
+    slots = [program and program.full_name() for program in programs(occupant)]
+    return (occupant.mode, occupant.program.test_run(FLOOD).retval, *slots)
+
+
+def ecbpf(*words: str) -> list[str]:
+    return [sys.executable, "-m", "ecbpf.cli.main", *words]
+
+
+def system_calls(command: list[str], log: Path) -> list[tuple[str, int, str]]:
+    """Run the command under strace: what it calls, the how manieth of that name it is, and strace's line."""
+    subprocess.run(["strace", "-qq", "-o", str(log), "-e", f"trace={CALLS}", *command], check=True)
+    seen: Counter[str] = Counter()
+    found = []
+    for line in log.read_text().splitlines():
+        if name := re.match(r"(\w+)\(", line):
+            seen[name[1]] += 1
+            found.append((name[1], seen[name[1]], line))
+    return found
+
+
+def disturbed(command: list[str], call: str, number: int, how: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command; strace does `how` to that call (``signal=KILL``, ``error=ENOSPC``)."""
+    inject = f"--inject={call}:{how}:when={number}"
+    trace = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", inject]
+    return subprocess.run([*trace, *command], check=False, capture_output=True, text=True)
+
+
+def nothing(_interface: str, _built: str) -> None:
+    pass
+
+
+def a_root(interface: str, _built: str) -> None:
+    attach(interface)
+
+
+def a_nop(interface: str, _built: str) -> None:
+    attach_nop(interface)
+
+
+def a_filled_root(interface: str, built: str) -> None:
+    attach(interface)
+    put(interface, Verdict(2, built, XDP_DROP))
+
+
+def a_stranger_by_netlink(interface: str, built: str) -> None:
+    sh(f"ip link set {interface} xdpdrv obj {os.path.dirname(built)}/stranger.bpf.o sec xdp")
+
+
+CASES: dict[str, tuple[Callable[[str, str], None], list[str]]] = {
+    "attach": (nothing, ["attach", "IF"]),
+    "attach in generic mode": (nothing, ["attach", "IF", "--generic"]),
+    "attach nop": (nothing, ["attach", "IF", "--nop"]),
+    "attach over nop": (a_nop, ["attach", "IF"]),
+    "attach by force": (a_stranger_by_netlink, ["attach", "IF", "--force"]),
+    "replace the root": (a_filled_root, ["attach", "IF"]),
+    "replace the root by nop": (a_filled_root, ["attach", "IF", "--nop"]),
+    "detach": (a_filled_root, ["detach", "IF"]),
+    "put": (a_root, ["attach", "IF", "--slot", "2", "--filename", "OBJECT"]),
+    "replace in a slot": (a_filled_root, ["attach", "IF", "--slot", "2", "--filename", "OBJECT"]),
+    "empty a slot": (a_filled_root, ["detach", "IF", "--slot", "2"]),
+}
+
+
+def command_of(case: str, interface: str, built: str) -> list[str]:
+    """The command line of a case."""
+    names = {"IF": interface, "OBJECT": built}
+    return ecbpf(*(names.get(word, word) for word in CASES[case][1]))
+
+
+def tidy(interface: str) -> None:
+    """Back to nothing; only what has been put there by force needs it too."""
+    if look(interface) is not None:
+        attach(interface, force=True)
+        detach(interface)
+    else:
+        attach(interface)
+        detach(interface)
+    assert look(interface) is None
+    assert not os.path.exists(folder_of(interface))
