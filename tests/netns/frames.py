@@ -1,6 +1,8 @@
 """Frames for the wire, and a raw socket's end of it."""
 
+import json
 import socket
+import subprocess
 
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
@@ -46,6 +48,15 @@ CUT_SHORT: dict[str, bytes] = {
 }
 
 FLOOD = bytes(_ETH / _IP4 / _UDP)
+
+
+def refused(interface: str) -> int:
+    """Frames that the interface did not send, because a veth's other end was too busy to take them.
+
+    They were never on the wire: a full ring says nothing about the programs behind it.
+    """
+    shown = subprocess.run(["ip", "-j", "-s", "link", "show", interface], check=True, capture_output=True).stdout
+    return int(json.loads(shown)[0]["stats64"]["tx"]["dropped"])
 
 
 def packet_socket(interface: str) -> socket.socket:

@@ -20,7 +20,7 @@ from ecbpf.kernel.object import Object
 from ecbpf.kernel.uapi import XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX
 from ecbpf.lab.namespace import inside_namespace
 from tests.netns.conftest import Pair, slot_ids
-from tests.netns.frames import CUT_SHORT, NOT_IP, THROUGH_SLOTS, packet_socket
+from tests.netns.frames import CUT_SHORT, NOT_IP, THROUGH_SLOTS, packet_socket, refused
 from tests.netns.verdict import Verdict
 
 
@@ -193,6 +193,7 @@ def test_real_traffic_adds_up_to_the_frames_that_were_sent(
         for frame in sent:
             wire.send(frame)
     state = status([near])[near]
+    assert refused(pair.far) == 0
     assert sum(state["statistics"].values()) == len(sent)
     assert state["root_statistics"]["XDP_PASS"] == 50 * len(NOT_IP)
     assert state["subprograms"][4]["statistics"]["XDP_PASS"] == 50 * len(THROUGH_SLOTS)
