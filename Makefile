@@ -24,7 +24,9 @@ help:
 	@echo "make package      sdist and wheel in dist/"
 	@echo "make completions  completions/ from the commands' parsers"
 
+# Compiled ahead, as pip would: where PYTHONDONTWRITEBYTECODE is set, every command compiled all it uses.
 setup: $(BIN)/ecbpf build
+	@$(BIN)/python -m compileall -q src/ecbpf
 
 $(BIN)/ecbpf: pyproject.toml hatch_build.py
 	@missing=$$(for package in $(PACKAGES); do \
