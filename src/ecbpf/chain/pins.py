@@ -20,7 +20,17 @@ from ecbpf.errors import BusyError, KernelError, kernel_error
 from ecbpf.kernel.bpffs import BPFFS, is_bpffs, mount_bpffs, pin_name
 from ecbpf.kernel.xdp import XdpLink
 
-__all__ = ["folder_of", "folders", "live_link", "locked", "make_folder", "remove_folder", "rename_folder"]
+__all__ = [
+    "folder_of",
+    "folders",
+    "live_link",
+    "locked",
+    "make_folder",
+    "remove_folder",
+    "rename_folder",
+    "slot_folder",
+    "staged_folder",
+]
 
 _HOME = os.path.join(BPFFS, "ecbpf")
 _NAMESPACE = "netns:"
@@ -38,6 +48,16 @@ def _namespace_folder() -> str:
 def folder_of(interface: str) -> str:
     """The folder for that interface of this network namespace, whether it is there or not."""
     return os.path.join(_namespace_folder(), pin_name(interface))
+
+
+def slot_folder(folder: str, slot: int) -> str:
+    """Where the pins of the subprogram in a slot lie."""
+    return os.path.join(folder, f"slot{slot}")
+
+
+def staged_folder(folder: str, slot: int) -> str:
+    """Where the pins of the next subprogram of a slot lie until it is in."""
+    return slot_folder(folder, slot) + ":new"
 
 
 @contextlib.contextmanager

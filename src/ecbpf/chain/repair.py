@@ -8,7 +8,17 @@ import os
 
 from ecbpf.chain.contents import SLOTS, occupied, program_in
 from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, kernel_name, look, maps_of
-from ecbpf.chain.pins import folder_of, folders, live_link, locked, make_folder, remove_folder, rename_folder
+from ecbpf.chain.pins import (
+    folder_of,
+    folders,
+    live_link,
+    locked,
+    make_folder,
+    remove_folder,
+    rename_folder,
+    slot_folder,
+    staged_folder,
+)
 from ecbpf.chain.sharing import CHAIN_MAPS
 from ecbpf.errors import KernelError
 from ecbpf.kernel.bpffs import pin_name
@@ -16,20 +26,10 @@ from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map, open_map
 from ecbpf.kernel.program import Program, open_program
 
-__all__ = ["hint", "pin_chain", "pin_link", "pin_slot", "repair", "slot_folder", "staged_folder", "sweep"]
+__all__ = ["hint", "pin_chain", "pin_link", "pin_slot", "repair", "sweep"]
 
 _PROGRAM = "program"
 _ELSEWHERE = "moved-away-link:"  # longer than an interface's name can be
-
-
-def slot_folder(folder: str, slot: int) -> str:
-    """Where the pins of the subprogram in a slot lie."""
-    return os.path.join(folder, f"slot{slot}")
-
-
-def staged_folder(folder: str, slot: int) -> str:
-    """Where the pins of the next subprogram of a slot lie until it is in."""
-    return slot_folder(folder, slot) + ":new"
 
 
 def repair(interface: str) -> Occupant | None:

@@ -8,8 +8,8 @@ import errno
 
 from ecbpf.chain.contents import SLOTS, program_in
 from ecbpf.chain.occupant import Occupant, maps_of, require_root
-from ecbpf.chain.pins import folder_of, locked
-from ecbpf.chain.repair import hint, pin_slot, repair, slot_folder, staged_folder
+from ecbpf.chain.pins import folder_of, locked, slot_folder, staged_folder
+from ecbpf.chain.repair import hint, pin_slot, repair
 from ecbpf.chain.sharing import share_chain, share_own
 from ecbpf.chain.subprogram import Subprogram
 from ecbpf.errors import DataError, EcbpfError, KernelError, UsageError
