@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ecbpf.chain.attach import attach, attach_nop, detach
-from ecbpf.chain.counters import read
+from ecbpf.chain.counters import clear, read
 from ecbpf.chain.occupant import find_root, look
 from ecbpf.chain.pins import folder_of, folders
 from ecbpf.chain.slots import put
@@ -268,6 +268,10 @@ def test_a_root_array_of_a_version_that_does_not_fit_is_named_and_left_alone(
     with pytest.raises(EcbpfError, match="of another version"):
         put(near, Verdict(3, build("verdicts")))
     assert query(index_of(near)) == there
+    find_root(near).program.test_run(FLOOD)
+    assert status([near])[near]["statistics"]["XDP_PASS"] == 1
+    clear(find_root(near))
+    assert status([near])[near]["statistics"]["XDP_PASS"] == 0
     detach(near)
 
 

@@ -70,7 +70,7 @@ struct {
 /*
  * Offer the packet to whoever captures this verdict. Every tail call here has
  * a constant index, so that the JIT makes it a direct jump: an empty entry
- * costs nothing, a taken one 1-2 ns, where a variable index costs 14-27.
+ * costs 0.6 ns, a taken one 1-2, where a variable index costs 14-27.
  */
 static __always_inline int chain_capture(struct xdp_md *ctx, __u32 verdict)
 {

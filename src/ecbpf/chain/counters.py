@@ -16,7 +16,9 @@ _TRIES = 100
 
 def read(root: Occupant, row: int) -> Counts:
     """Packets by verdict that the slot `row` (or ROOT) decided since the last clear. Raises KernelError."""
-    return dict(zip(VERDICTS, total(root.maps["xdp_stats"][row]).verdict, strict=True))
+    columns = list(total(root.maps["xdp_stats"][row]).verdict)
+    columns += [0] * (len(VERDICTS) - len(columns))  # a version that had fewer
+    return dict(zip(VERDICTS, columns, strict=False))
 
 
 def totals(rows: list[Counts]) -> Counts:
