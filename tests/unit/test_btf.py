@@ -2,24 +2,12 @@
 
 import ctypes
 import struct
-from collections.abc import Iterator
 
 import pytest
 
-from ecbpf.build import compile_object
 from ecbpf.errors import DataError
 from ecbpf.kernel import Object
 from ecbpf.kernel.btf import Btf
-
-SOURCE = "tests/netns/bpf/kernel_types.bpf.c"
-
-
-@pytest.fixture(scope="module")
-def types(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Object]:
-    path = str(tmp_path_factory.mktemp("btf") / "kernel_types.bpf.o")
-    compile_object(SOURCE, path)
-    with Object.open(path) as opened:
-        yield opened
 
 
 def test_layout_is_the_compilers(types: Object) -> None:

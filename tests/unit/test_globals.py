@@ -5,22 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ecbpf.build import compile_object
 from ecbpf.errors import DataError
 from ecbpf.kernel import Object
-
-SOURCE = "tests/netns/bpf/kernel_types.bpf.c"
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory: pytest.TempPathFactory) -> str:
-    output = str(tmp_path_factory.mktemp("globals") / "kernel_types.bpf.o")
-    compile_object(SOURCE, output)
-    return output
 
 
 @pytest.fixture
 def types(path: str) -> Iterator[Object]:
+    """A fresh one for each test: they change its globals."""
     with Object.open(path) as opened:
         yield opened
 

@@ -1,30 +1,17 @@
 """What goes into maps and globals and comes out: every edge of encode(), decode() and total()."""
 
 import ctypes
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecbpf.build import compile_object
 from ecbpf.errors import DataError
 from ecbpf.kernel import Object
 from ecbpf.kernel.descriptor import Descriptor
 from ecbpf.kernel.layout import SignedWide, Wide
 from ecbpf.kernel.values import decode, encode, plain_type, total
-
-SOURCE = "tests/netns/bpf/kernel_types.bpf.c"
-
-
-@pytest.fixture(scope="module")
-def types(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Object]:
-    path = str(tmp_path_factory.mktemp("values") / "kernel_types.bpf.o")
-    compile_object(SOURCE, path)
-    with Object.open(path) as opened:
-        yield opened
-
 
 GOOD: list[tuple[Any, Any, bytes]] = [
     (ctypes.c_uint32, 0xFFFFFFFF, b"\xff" * 4),

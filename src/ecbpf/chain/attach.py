@@ -11,8 +11,7 @@ from ecbpf.chain.contents import occupied
 from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, look, maps_of
 from ecbpf.chain.pins import folder_of, locked, make_folder
 from ecbpf.chain.repair import pin_chain, pin_link, repair
-from ecbpf.chain.sharing import share_chain, share_own
-from ecbpf.chain.slots import frags_of
+from ecbpf.chain.sharing import frags_of, share_chain, share_own
 from ecbpf.errors import BusyError, DataError, EcbpfError, KernelError, MissingError, kernel_error
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.probe import Answer, probe_xdp_frags, probe_xdp_link
@@ -31,9 +30,10 @@ def check_attach(interface: str, *, generic: bool, force: bool) -> None:
     _check(interface, look(interface), generic=generic, force=force)
 
 
-def _check(interface: str, occupant: Occupant | None, *, generic: bool, force: bool) -> None:
+def _check(interface: str, occupant: Occupant | None, *, generic: bool, force: bool) -> str:
+    """The mode to attach in: the occupant's, which a replacement keeps. Raises BusyError."""
     if occupant is None:
-        return
+        return GENERIC if generic else NATIVE
     if not occupant.is_ours and not force:
         raise BusyError(interface, f"{occupant.describe()} is not ours", "--force replaces it")
     if occupant.mode == OFFLOADED:
@@ -42,6 +42,7 @@ def _check(interface: str, occupant: Occupant | None, *, generic: bool, force: b
         raise BusyError(
             interface, f"{occupant.mode} mode is attached, generic was asked", f"ecbpf detach {interface} first"
         )
+    return occupant.mode
 
 
 def attach(interface: str, *, generic: bool = False, force: bool = False, filename: str = "") -> str:
@@ -55,15 +56,14 @@ def attach(interface: str, *, generic: bool = False, force: bool = False, filena
     """
     with locked():
         occupant = repair(interface)
-        _check(interface, occupant, generic=generic, force=force)
-        mode = occupant.mode if occupant is not None else GENERIC if generic else NATIVE
+        mode = _check(interface, occupant, generic=generic, force=force)
         if occupant is not None and occupant.is_root:
             with _root_object(filename) as new:
                 share_chain(new, occupant.maps, interface, all_of_them=False)
                 share_own(new, occupant.maps)
                 if ".data.chain" not in occupant.maps:
                     new.globals.chain_occupied = occupied(occupant)
-                _load_root(new, frags=frags_of(occupant))
+                _load_root(new, frags=frags_of(occupant.maps))
                 _commit(interface, occupant, new.programs[ROOT_PROGRAM], mode)
             return f"root array replaced in place ({mode})"
         try:
@@ -83,8 +83,7 @@ def attach_nop(interface: str, *, generic: bool = False, force: bool = False) ->
     """
     with locked(), Object.open(object_path("nop")) as new:
         occupant = repair(interface)
-        _check(interface, occupant, generic=generic, force=force)
-        mode = occupant.mode if occupant is not None else GENERIC if generic else NATIVE
+        mode = _check(interface, occupant, generic=generic, force=force)
         new.load()
         _commit(interface, occupant, new.programs[NOP_PROGRAM], mode)
         return f"nop attached{_in_place_of(occupant)} ({mode})"

@@ -95,20 +95,21 @@ class Occupant:
         try:
             replace_by_netlink(self.ifindex, program, self.program, self.mode)
         except KernelError as error:
-            link = self.link() if error.errno == errno.EBUSY else None
-            if link is None:
-                raise
-            link.update(program, self.program)
+            self._link_in_the_way(error).update(program, self.program)
 
     def take_off(self) -> None:
         """Leave the interface without a program. Raises KernelError."""
         try:
             detach_by_netlink(self.ifindex, self.program, self.mode)
         except KernelError as error:
-            link = self.link() if error.errno == errno.EBUSY else None
-            if link is None:
-                raise
-            link.detach()
+            self._link_in_the_way(error).detach()
+
+    def _link_in_the_way(self, error: KernelError) -> XdpLink:
+        """The link because of which netlink may not; raises `error` again if it is about something else."""
+        link = self.link() if error.errno == errno.EBUSY else None
+        if link is None:
+            raise error
+        return link
 
 
 def look(interface: str) -> Occupant | None:

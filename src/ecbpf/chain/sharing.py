@@ -11,7 +11,7 @@ from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map
 from ecbpf.kernel.object import Object
 
-__all__ = ["CHAIN_MAPS", "share_chain", "share_own"]
+__all__ = ["CHAIN_MAPS", "frags_of", "share_chain", "share_own"]
 
 # What chain.h and sample.h define, as the object files call them.
 CHAIN_MAPS = (
@@ -69,6 +69,12 @@ def share_own(new: Object, running: dict[str, Map]) -> None:
             new.share_map(name, existing)
         else:
             new.globals.adopt(map_globals(existing))
+
+
+def frags_of(running: dict[str, Map]) -> bool:
+    """Whether a running program takes packets of several buffers: all programs of a chain do, or none."""
+    constants = running.get(".rodata")
+    return constants is not None and bool(getattr(map_globals(constants), "chain_frags", False))
 
 
 def _layout(section: Map) -> list[tuple[str, int, int]]:

@@ -7,17 +7,16 @@ after it the new one.
 import errno
 
 from ecbpf.chain.contents import SLOTS, program_in
-from ecbpf.chain.occupant import Occupant, maps_of, require_root
+from ecbpf.chain.occupant import Occupant, kernel_name, maps_of, require_root
 from ecbpf.chain.pins import folder_of, locked, slot_folder, staged_folder
 from ecbpf.chain.repair import hint, pin_slot, repair
-from ecbpf.chain.sharing import share_chain, share_own
+from ecbpf.chain.sharing import frags_of, share_chain, share_own
 from ecbpf.chain.subprogram import Subprogram
 from ecbpf.errors import DataError, EcbpfError, KernelError, UsageError
-from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.program import Program
 
-__all__ = ["check_slot", "empty", "frags_of", "pins_of", "put"]
+__all__ = ["check_slot", "empty", "pins_of", "put"]
 
 
 def check_slot(slot: int) -> int:
@@ -35,12 +34,6 @@ def pins_of(interface: str, slot: int) -> str:
     return slot_folder(folder_of(interface), check_slot(slot))
 
 
-def frags_of(root: Occupant) -> bool:
-    """Whether the root array takes packets of several buffers: all programs of a chain do, or none."""
-    constants = root.maps.get(".rodata")
-    return constants is not None and bool(getattr(map_globals(constants), "chain_frags", False))
-
-
 def put(interface: str, subprogram: Subprogram) -> str:
     """Load a subprogram into its slot, in place of what is there. Returns what was done, for a person.
 
@@ -52,20 +45,20 @@ def put(interface: str, subprogram: Subprogram) -> str:
         root = require_root(interface, repair(interface))
         name = _program_name(new, subprogram)
         old = program_in(root, slot)
+        is_upgrade = old is not None and old.name == kernel_name(name)
+        frags = frags_of(root.maps)
         new.globals.chain_slot = slot
-        new.globals.chain_frags = frags_of(root)
+        new.globals.chain_frags = frags
         subprogram.configure(new, interface)
         share_chain(new, root.maps, interface, all_of_them=True)
-        if old is not None and old.name == name[:15]:
+        if old is not None and is_upgrade:
             share_own(new, maps_of(old))
-        new.load(frags=frags_of(root))
-        program = new.programs[name]
-        _commit(root, slot, program)
-        if old is None:
-            return f"{subprogram.name} put in slot {slot}"
-        if old.name != program.name:
-            return f"{subprogram.name} put in slot {slot} in place of {old.name}"
-        return f"{subprogram.name} replaced in slot {slot}"
+        new.load(frags=frags)
+        _commit(root, slot, new.programs[name])
+        if is_upgrade:
+            return f"{subprogram.name} replaced in slot {slot}"
+        in_place_of = f" in place of {old.name}" if old is not None else ""
+        return f"{subprogram.name} put in slot {slot}{in_place_of}"
 
 
 def _commit(root: Occupant, slot: int, program: Program) -> None:

@@ -84,7 +84,7 @@ def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
             raise
         kind = type(error).__name__
         print(f"ecbpf: internal error: {kind}: {error}; run it with --debug and report that", file=sys.stderr)
-        return getattr(os, "EX_SOFTWARE", 70)
+        return os.EX_SOFTWARE
 
 
 if __name__ == "__main__":
