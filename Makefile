@@ -44,7 +44,7 @@ $(BIN)/ecbpf: pyproject.toml hatch_build.py
 
 build: $(OBJECTS)
 
-$(OBJECTS): $(wildcard bpf/*.bpf.c bpf/include/ecbpf/*.h) src/ecbpf/build.py hatch_build.py $(BIN)/ecbpf
+$(OBJECTS): $(wildcard bpf/*.bpf.c bpf/*/*.h bpf/include/ecbpf/*.h) src/ecbpf/build.py hatch_build.py $(BIN)/ecbpf
 	@$(BIN)/python hatch_build.py
 	@rm -f src/ecbpf/objects/.built-* && touch $@
 

@@ -39,6 +39,7 @@ class Packet:
     daddr: bytes = b""
     frag_offset: int = 0
     more_fragments: int = 0
+    evil: int = 0
     l4_offset: int = 0
     payload_offset: int = 0
     sport: int = 0
@@ -118,6 +119,7 @@ def _ip4(rest: _Bytes, packet: Packet) -> None:
     packet.ip_len = total
     packet.saddr, packet.daddr = source.to_bytes(4, "big"), destination.to_bytes(4, "big")
     packet.more_fragments = int(bool(fragment & 0x2000))
+    packet.evil = fragment >> 15
     packet.frag_offset = fragment % 0x2000 * 8
     packet.fragment = bool(packet.more_fragments or packet.frag_offset)
 

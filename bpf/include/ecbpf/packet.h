@@ -6,6 +6,8 @@
  *	struct packet pkt;
  *	enum reason reason = packet_parse(ctx, &pkt);
  *
+ * or packet_parse_ip(), which stops before TCP, UDP and ICMP.
+ *
  * REASON_NONE: all there is to read was read. Anything else says what could
  * not be; what came before it is filled in, the rest is 0. Lengths are those of
  * the IP header, whatever Ethernet pads.
@@ -40,6 +42,7 @@
 #include "reason.h"
 
 #define PACKET_VLAN_MAX 2
+#define PACKET_L2_MAX (ETH_HLEN + PACKET_VLAN_MAX * sizeof(struct packet_vlan))
 #define IP6_EXT_MAX 8
 #define IP6_EXT_HIP 139 /* RFC 7401 */
 #define IP6_EXT_SHIM6 140 /* RFC 5533 */
@@ -67,6 +70,7 @@ struct packet {
 	__be32 daddr[4];
 	__u16 frag_offset; /* in bytes; not 0: no L4 header here */
 	__u8 more_fragments;
+	__u8 evil; /* IPv4's reserved flag (RFC 3514) */
 
 	__u16 l4_offset; /* behind the last IP header that was read */
 	__u16 payload_offset; /* 0: no L4 header was read */
@@ -170,6 +174,7 @@ static __always_inline enum reason packet_parse_ip4(struct iphdr *ip, void *end,
 	pkt->daddr[0] = ip->daddr;
 	pkt->frag_offset = frag << 3; /* the flags fall off the end */
 	pkt->more_fragments = frag >> 13 & 1;
+	pkt->evil = frag >> 15;
 
 	if ((void *)ip + header_len > end)
 		return REASON_IP4_SHORT;
@@ -352,7 +357,8 @@ static __always_inline enum reason packet_peek(struct xdp_md *ctx, struct packet
 	return packet_parse_l2(data, end, &l3, pkt);
 }
 
-static __always_inline enum reason packet_parse(struct xdp_md *ctx, struct packet *pkt)
+/* Down to the IP header and IPv6's extension headers. */
+static __always_inline enum reason packet_parse_ip(struct xdp_md *ctx, struct packet *pkt)
 {
 	void *data = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
@@ -365,12 +371,17 @@ static __always_inline enum reason packet_parse(struct xdp_md *ctx, struct packe
 	if (reason)
 		return reason;
 	if (pkt->ethertype == bpf_htons(ETH_P_IP))
-		reason = packet_parse_ip4(l3, end, pkt);
-	else
-		reason = packet_parse_ip6(data, l3, end, pkt);
+		return packet_parse_ip4(l3, end, pkt);
+	return packet_parse_ip6(data, l3, end, pkt);
+}
+
+static __always_inline enum reason packet_parse(struct xdp_md *ctx, struct packet *pkt)
+{
+	enum reason reason = packet_parse_ip(ctx, pkt);
+
 	if (reason)
 		return reason;
-	return packet_parse_l4(data, end, pkt);
+	return packet_parse_l4((void *)(long)ctx->data, (void *)(long)ctx->data_end, pkt);
 }
 
 #endif /* ECBPF_PACKET_H */

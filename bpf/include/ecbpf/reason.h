@@ -24,6 +24,13 @@ enum reason {
 	REASON_L4_SHORT = 12, /* the packet ends inside the TCP, UDP or ICMP header */
 	REASON_TCP_HEADER = 13, /* data offset below 5 words or beyond the packet */
 
+	/* The filter. */
+	REASON_SOURCE = 32, /* the source is in the drop set */
+	REASON_IP4_OPTIONS = 33, /* an IPv4 header with options */
+	REASON_IP4_EVIL = 34, /* IPv4's reserved flag is set (RFC 3514) */
+	REASON_FRAGMENT = 35, /* a fragment, not to this host's own addresses */
+	REASON_TOO_BIG = 36, /* a first fragment, answered with Packet Too Big */
+
 	/* Subprograms written outside this project use numbers from here on. */
 	REASON_EXTERNAL = 0x8000,
 };

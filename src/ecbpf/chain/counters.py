@@ -2,9 +2,14 @@
 
 from ecbpf.chain.contents import SLOTS
 from ecbpf.chain.occupant import Occupant
+from ecbpf.kernel.map import Map
 from ecbpf.kernel.values import total
 
-__all__ = ["ROOT", "VERDICTS", "Counts", "clear", "read", "totals"]
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["ROOT", "VERDICTS", "Counts", "clear", "read", "totals", "zero"]
 
 VERDICTS = ("XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT", "XDP_INVALID_ACTION")
 ROOT = SLOTS  # CHAIN_ROOT in chain.h: the row of what the root decided alone
@@ -29,19 +34,24 @@ def totals(rows: list[Counts]) -> Counts:
 def clear(root: Occupant) -> None:
     """Set all counts to zero, while packets are being counted. Raises KernelError."""
     for row in range(SLOTS + 1):
-        _clear(root, row)
+        zero(root.maps["xdp_stats"], row, "verdict")  # the countdown of the sample stays
 
 
-def _clear(root: Occupant, row: int) -> None:
-    """Zero one row, and again until no CPU had read a count before and written it back after."""
-    stats = root.maps["xdp_stats"]
-    before = stats[row]
+def zero(stats: Map, key: int, member: str = "") -> None:
+    """Zero what all CPUs count at `key`, and again until none had read a count before and written it back after.
+
+    member: the array in the value that has the counts; "": the value is the count. Raises KernelError.
+    """
+    before = stats[key]
     for _ in range(_TRIES):
-        olds = [count for cpu in before for count in cpu.verdict]
-        for cpu in before:
-            cpu.verdict[:] = [0] * len(cpu.verdict)  # the countdown of the sample stays
-        stats[row] = before
-        before = stats[row]
-        news = [count for cpu in before for count in cpu.verdict]
-        if all(new < old or old == 0 for old, new in zip(olds, news, strict=True)):
+        olds = _counts(before, member)
+        for cpu in before if member else ():
+            getattr(cpu, member)[:] = [0] * len(getattr(cpu, member))
+        stats[key] = before if member else [0] * len(before)
+        before = stats[key]
+        if all(new < old or old == 0 for old, new in zip(olds, _counts(before, member), strict=True)):
             return
+
+
+def _counts(values: "list[Any]", member: str) -> list[int]:
+    return [count for cpu in values for count in getattr(cpu, member)] if member else values

@@ -54,6 +54,7 @@ def put(interface: str, subprogram: Subprogram) -> str:
         if old is not None and is_upgrade:
             share_own(new, maps_of(old))
         new.load(frags=frags)
+        subprogram.loaded(new)
         _commit(root, slot, new.programs[name])
         if is_upgrade:
             return f"{subprogram.name} replaced in slot {slot}"

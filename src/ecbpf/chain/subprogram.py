@@ -15,8 +15,9 @@ class Subprogram:
     object: the path of the BPF object file; it includes "ecbpf/chain.h".
     program: the function in it; may be left out if there is only one.
 
-    and override configure() to set its globals. Then ``put(interface, subprogram)`` loads it into the slot of
-    that interface's root array, or replaces the version there: maps of its own and the globals in .data go on.
+    and override configure() to set its globals, loaded() to fill its maps. Then ``put(interface, subprogram)``
+    loads it into the slot of that interface's root array, or replaces the version there: maps of its own and the
+    globals in .data go on.
     """
 
     name: str
@@ -29,6 +30,9 @@ class Subprogram:
 
         What is set in .data here holds for the first load only: a running version's values win.
         """
+
+    def loaded(self, new: Object) -> None:
+        """Called with the object in the kernel and not yet in the slot: fill new.maps. Does nothing here."""
 
 
 class FileSubprogram(Subprogram):

@@ -21,6 +21,7 @@ COMMANDS = {
     "detach": "take the root array off interfaces, or empty a slot",
     "clear": "set the counts to zero",
     "trace": "print the kernel's trace pipe, where printk and debug lines go",
+    "filter": "drop sources and fragments: slot 2",
     "printk": "log a line a packet: slot 6",
     "lab": "two network namespaces to try it all in",
 }

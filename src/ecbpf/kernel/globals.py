@@ -9,9 +9,8 @@ is closed and the program gone.
 from __future__ import annotations
 
 import ctypes
-import mmap
 
-from ecbpf.errors import DataError, kernel_error
+from ecbpf.errors import DataError
 from ecbpf.kernel.uapi import BPF_F_RDONLY_PROG
 from ecbpf.kernel.values import decode, encode
 
@@ -81,18 +80,10 @@ def map_globals(section: Map, into: Globals | None = None) -> Globals:
     if section.btf is None or record is None or record.kind != "DATASEC":
         raise DataError(f"map {section.name}", "holds no global variables")
     frozen = bool(section.info.map_flags & BPF_F_RDONLY_PROG)
-    memory = _copy(section) if frozen else _mapping(section)
+    memory = _copy(section) if frozen else section.memory()
     found._add(section.btf, record, memory, writable=not frozen)
     return found
 
 
 def _copy(section: Map) -> Any:
     return (ctypes.c_char * section.info.value_size).from_buffer_copy(bytes(section.get(0)))
-
-
-def _mapping(section: Map) -> Any:
-    size = -(-section.info.value_size // mmap.PAGESIZE) * mmap.PAGESIZE
-    try:
-        return mmap.mmap(section.fd, size, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-    except OSError as error:
-        raise kernel_error(f"map {section.name}", error.errno or 0) from None

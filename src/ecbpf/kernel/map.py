@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 
 from ecbpf.errors import DataError, KernelError, kernel_error
@@ -163,6 +164,17 @@ class Map(Descriptor):
 
     def __len__(self) -> int:
         return sum(1 for _ in self.items())
+
+    def memory(self) -> mmap.mmap:
+        """The elements of a BPF_F_MMAPABLE array, one behind the other, each rounded up to 8 bytes, live.
+
+        Raises KernelError.
+        """
+        size = (self.info.value_size + 7 & ~7) * self.info.max_entries
+        try:
+            return mmap.mmap(self.fd, -(-size // mmap.PAGESIZE) * mmap.PAGESIZE)
+        except OSError as error:
+            raise kernel_error(f"map {self.name}", error.errno or 0) from None
 
     # Batches: one system call for thousands of elements, since Linux 5.6.
 

@@ -68,6 +68,11 @@ class Program(Descriptor):
         info_by_fd(self.fd, ProgramInfo(nr_map_ids=len(ids), map_ids=ctypes.addressof(ids)))
         return list(ids)
 
+    def bind_map(self, map_: Descriptor) -> None:
+        """Make the map live as long as the program, which need not use it (Linux 5.10). Raises KernelError."""
+        lib.bpf_prog_bind_map(self.fd, map_.fd, None)
+        self.info = info_by_fd(self.fd, ProgramInfo())
+
     def test_run(self, data: bytes, *, context: bytes = b"", repeat: int = 1) -> TestRun:
         """Run the program on a packet (BPF_PROG_TEST_RUN); nothing reaches any interface.
 

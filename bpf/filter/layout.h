@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * No packet reads this: it brings types into BTF, where user space finds what it
+ * needs to build the sets and to name the counters.
+ */
+#ifndef ECBPF_FILTER_LAYOUT_H
+#define ECBPF_FILTER_LAYOUT_H
+
+#include "counters.h"
+#include "ip4_set.h"
+#include "ip6_set.h"
+
+const volatile struct filter_layout {
+	enum ip4_set_layout ip4_layout;
+	enum ip6_set_layout ip6_layout;
+	enum filter_counter counter;
+	union ip4_element ip4_element;
+	union ip6_line ip6_line;
+} filter_layout = {};
+
+#endif /* ECBPF_FILTER_LAYOUT_H */

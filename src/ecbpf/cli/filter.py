@@ -1,0 +1,252 @@
+"""``ecbpf filter``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from ecbpf.cli.parser import add_interfaces, interfaces_of
+from ecbpf.errors import UsageError
+
+__all__ = ["add_arguments", "attach", "list_all", "print_summaries", "run", "serve", "show_status", "unlist"]
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from ecbpf.filter.change import Summary
+
+_VERBS = {
+    "attach": "put the filter in slot 2, or replace it there: sets, settings and counts stay",
+    "detach": "take it out, with its sets",
+    "status": "settings, listed prefixes, counts",
+    "clear": "empty the drop set",
+    "clear-status": "set the counts to zero",
+    "drop": "list sources whose packets are dropped",
+    "undrop": "take them off the list",
+    "allow": "list sources whose packets are not dropped, though they are on the other list",
+    "unallow": "take them off the list",
+    "list": "print a list, one prefix and tag a line",
+    "load": "add a file of prefixes to the drop set, or put it in its place",
+    "save": "write the drop set to a file that load takes",
+    "set": "change settings",
+    "check": "say whether an address is dropped, and by which entry",
+    "statsd": "send the counts to a statsd daemon once a second, until stopped",
+    "watch": "keep the filter's idea of this host's own addresses current, until stopped",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """A parser a verb."""
+    verbs = parser.add_subparsers(dest="filter_verb", metavar="VERB", required=True)
+    made = {}
+    for name, text in _VERBS.items():
+        made[name] = verbs.add_parser(name, help=text, description=text)
+        add_interfaces(made[name], plain=False)
+        made[name].add_argument("--debug", action="store_true", help="show where an error came from")
+    for name in ("drop", "undrop", "allow", "unallow"):
+        made[name].add_argument("prefixes", metavar="PREFIX", nargs="+", help="an address, or ADDRESS/LENGTH")
+    for name in ("drop", "allow"):
+        made[name].add_argument("--tag", metavar="TEXT", default="", help="why: 63 bytes at most")
+    for name in ("drop", "undrop", "allow", "unallow", "load", "clear", "set"):
+        made[name].add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+    for name in ("status", "list", "check"):
+        made[name].add_argument("--json", action="store_true", help="as JSON")
+    made["list"].add_argument("--allowed", action="store_true", help="the allow set instead of the drop set")
+    made["load"].add_argument("file", metavar="FILE", help="`prefix [tag]` a line, # for comments; -: stdin")
+    made["load"].add_argument("--replace", action="store_true", help="instead of what is listed, not beside it")
+    made["save"].add_argument("file", metavar="FILE", help="-: standard output")
+    made["set"].add_argument("settings", metavar="NAME=VALUE", nargs="+", help="see README, The filter")
+    made["check"].add_argument("addresses", metavar="ADDRESS", nargs="+")
+    made["attach"].add_argument("settings", metavar="NAME=VALUE", nargs="*", help="settings, as for set")
+    made["attach"].add_argument("--filename", metavar="F", default="", help="another object of the filter")
+    add_statsd_arguments(made["statsd"], "")
+
+
+def add_statsd_arguments(parser: argparse.ArgumentParser, prefix: str) -> None:
+    """Host, port, what to do at the end. prefix: of the flags."""
+    parser.add_argument(f"--{prefix}host", metavar="H", default="127.0.0.1", help="of the daemon (127.0.0.1)")
+    parser.add_argument(f"--{prefix}port", metavar="P", type=port_number, default=8125, help="its port (8125)")
+    parser.add_argument(
+        f"--{prefix}detach-on-exit", action="store_true", help="take the filter off when stopped by SIGTERM"
+    )
+
+
+def port_number(text: str) -> int:
+    """A port from the command line."""
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, 1 to 65535")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do the verb."""
+    interfaces = interfaces_of(options)
+    match options.filter_verb:
+        case "attach":
+            attach(interfaces, _settings(options.settings), options.filename)
+        case "detach":
+            detach(interfaces)
+        case "status":
+            show_status(interfaces, as_json=options.json)
+        case "clear":
+            clear(interfaces, dry_run=options.dry_run)
+        case "clear-status":
+            clear_status(interfaces)
+        case "drop" | "allow":
+            prefixes = _comma_separated(options.prefixes)
+            tags = [options.tag] * len(prefixes)
+            list_all(interfaces, options.filter_verb, prefixes, tags, dry_run=options.dry_run)
+        case "undrop" | "unallow":
+            kind = options.filter_verb.removeprefix("un")
+            unlist(interfaces, kind, _comma_separated(options.prefixes), dry_run=options.dry_run)
+        case "set":
+            change_settings(interfaces, _settings(options.settings), dry_run=options.dry_run)
+        case "statsd":
+            serve(interfaces, options.host, options.port, detach_on_exit=options.detach_on_exit)
+        case "watch":
+            from ecbpf.filter.service import serve as serve_alone
+
+            serve_alone(interfaces)
+        case _:
+            from ecbpf.cli import filter_lists
+
+            filter_lists.run(options, interfaces)
+    return 0
+
+
+def attach(interfaces: list[str], settings: dict[str, bool | int], filename: str = "") -> None:
+    """Put the filter on each interface, and say so."""
+    from ecbpf.chain.occupant import find_root
+    from ecbpf.filter.running import attach_filter
+
+    for interface in interfaces:
+        find_root(interface)
+    for interface in interfaces:
+        print(f"{interface}: {attach_filter(interface, settings, filename)}")
+
+
+def detach(interfaces: list[str]) -> None:
+    """Take the filter off each interface, and say so."""
+    from ecbpf.filter.running import detach_filter, find_filter
+
+    for interface in interfaces:
+        find_filter(interface)
+    for interface in interfaces:
+        print(f"{interface}: {detach_filter(interface)}")
+
+
+def show_status(interfaces: list[str], *, as_json: bool) -> None:
+    """Print the filters' state; as JSON under each name if there are several."""
+    from ecbpf.filter.status import filter_status, filter_status_text
+
+    states = {interface: filter_status(interface) for interface in interfaces}
+    if as_json:
+        print_json(states)
+    else:
+        print("\n\n".join(filter_status_text(interface, state) for interface, state in states.items()))
+
+
+def print_json(by_interface: dict[str, Any]) -> None:
+    """Of one interface what is said of it, of several an object with their names."""
+    import json
+
+    shown = by_interface if len(by_interface) > 1 else next(iter(by_interface.values()))
+    print(json.dumps(shown, indent=2, ensure_ascii=False))
+
+
+def clear(interfaces: list[str], *, dry_run: bool = False) -> None:
+    """Empty the drop sets, and say so."""
+    from ecbpf.filter.change import clear_lists
+
+    print_summaries(clear_lists(interfaces, dry_run=dry_run), dry_run=dry_run)
+
+
+def clear_status(interfaces: list[str]) -> None:
+    """Zero the counts, and say so."""
+    from ecbpf.filter.running import find_filter
+
+    for running in [find_filter(interface) for interface in interfaces]:
+        running.clear_counters()
+        print(f"{running.interface}: counts cleared")
+
+
+def list_all(interfaces: list[str], kind: str, prefixes: list[str], tags: list[str], *, dry_run: bool) -> None:
+    """List prefixes, each with its tag, in the drop or allow set, and say so."""
+    import time
+
+    from ecbpf.filter.batch import batch_of
+    from ecbpf.filter.change import list_prefixes
+
+    batch = batch_of(prefixes, tags, time=int(time.time()))
+    print_host_bits(batch.had_host_bits, batch.example)
+    print_summaries(list_prefixes(interfaces, kind, batch, dry_run=dry_run), dry_run=dry_run)
+
+
+def unlist(interfaces: list[str], kind: str, texts: list[str], *, dry_run: bool) -> None:
+    """Take prefixes off the drop or allow set, and say so."""
+    from ecbpf.filter.change import unlist_prefixes
+    from ecbpf.filter.prefix import parse_prefix
+
+    prefixes = [parse_prefix(text) for text in texts]
+    with_host_bits = [text for text, prefix in zip(texts, prefixes, strict=True) if prefix.had_host_bits]
+    print_host_bits(len(with_host_bits), with_host_bits[0] if with_host_bits else "")
+    print_summaries(unlist_prefixes(interfaces, kind, prefixes, dry_run=dry_run), dry_run=dry_run)
+
+
+def change_settings(interfaces: list[str], settings: dict[str, bool | int], *, dry_run: bool = False) -> None:
+    """Change settings of each filter, and say what was before."""
+    from ecbpf.filter.running import find_filter
+
+    for running in [find_filter(interface) for interface in interfaces]:
+        before = running.settings
+        if not dry_run:
+            running.set(settings)
+        for name, value in settings.items():
+            to = f"{'would be' if dry_run else 'is'} {_word(value)}"
+            print(f"{running.interface}: {name} {to}, was {_word(before[name])}")
+
+
+def serve(interfaces: list[str], host: str, port: int, *, detach_on_exit: bool) -> None:
+    """Send the counts to statsd until stopped."""
+    from ecbpf.filter.service import serve as serve_interfaces
+    from ecbpf.metrics.statsd import Statsd
+
+    serve_interfaces(interfaces, Statsd(host, port), detach_on_exit=detach_on_exit)
+
+
+def print_host_bits(count: int, example: str) -> None:
+    """Say that prefixes were not as given."""
+    if count:
+        others = f" and of {count - 1} more" if count > 1 else ""
+        print(f"host bits of {example}{others} cleared")
+
+
+def print_summaries(summaries: list[Summary], *, dry_run: bool) -> None:
+    """Say what was done to each interface; warnings go to standard error."""
+    for each in summaries:
+        parts = [(each.added, "added to"), (each.removed, "removed from")]
+        done = [f"{count} {what} the {each.kind} set" for count, what in parts if count]
+        done += [f"{each.renewed} renewed"] * bool(each.renewed)
+        would = "would be: " if dry_run else ""
+        print(f"{each.interface}: {would}{', '.join(done) or 'no change'}; {each.total} listed")
+        for note in each.notes:
+            print(f"{each.interface}: {note}")
+        for warning in each.warnings:
+            print(f"ecbpf: warning: {warning}", file=sys.stderr)
+
+
+def _comma_separated(words: list[str]) -> list[str]:
+    found = [part for word in words for part in word.split(",")]
+    if "" in found:
+        raise UsageError(" ".join(words), "an empty prefix", "give prefixes separated by blanks or commas")
+    return found
+
+
+def _settings(texts: list[str]) -> dict[str, bool | int]:
+    from ecbpf.filter.settings import parse_setting
+
+    return dict(parse_setting(text) for text in texts)
+
+
+def _word(value: bool | int) -> str:
+    return str(value).lower()

@@ -1,0 +1,1 @@
+"""The filter: slot 2 drops listed sources, broken headers and fragments."""

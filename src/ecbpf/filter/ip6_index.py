@@ -1,0 +1,142 @@
+"""Build what bpf/filter/ip6_set.h searches."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ecbpf.filter.prefix import Rows
+from ecbpf.kernel.btf import Btf
+
+__all__ = ["build_ip6"]
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_LINE = 64  # bytes
+_U64 = npt.NDArray[np.uint64]
+
+
+class _Keys(NamedTuple):
+    """The upper halves where prefixes begin, each once; and what is longer than them.
+
+    lengths: of the prefix, or the mark of a long one. records, pool: as in the C, an element each.
+    """
+
+    key: _U64
+    lengths: npt.NDArray[np.uint8]
+    records: npt.NDArray[Any]
+    pool: npt.NDArray[Any]
+
+
+def build_ip6(rows: Rows, memory: Any, btf: Btf) -> None:
+    """Write the index of disjoint, sorted IPv6 rows (at least one) into the memory of a new map, all zero.
+
+    btf: of the program that will search it.
+    """
+    layout = btf.enum("ip6_set_layout")
+    longer = np.dtype(btf.struct("ip6_long"))
+    rows = _without_length_0(rows)
+    keys = _keys(rows, layout["IP6_LONG"], longer)
+    leaves, first_key = _leaves(keys, layout, np.dtype(btf.struct("ip6_leaf")))
+    radix, base, shift = _radix(leaves["key"][:, 0], first_key, int(keys.key[-1]), layout["IP6_RADIX_BITS"])
+    gate = _gate(rows, layout["IP6_GATE_BITS"])
+
+    lines: dict[str, int] = {}
+    line = 1
+    for name, part in (
+        ("gate", gate),
+        ("radix", radix),
+        ("firsts", np.ascontiguousarray(leaves["key"][:, 0])),
+        ("leaves", leaves),
+        ("records", keys.records),
+        ("pool", keys.pool),
+    ):
+        lines[name] = line
+        raw = part.view(np.uint8).reshape(-1)
+        np.frombuffer(memory, np.uint8, len(raw), line * _LINE)[:] = raw
+        line += -(-len(raw) // _LINE)
+    head = btf.struct("ip6_head")(base=base, shift=shift, parts=len(radix) - 1, **lines)
+    memory[: ctypes.sizeof(head)] = bytes(head)
+
+
+def _without_length_0(rows: Rows) -> Rows:
+    """A length of 0 means a free place: the whole of IPv6 becomes its two halves."""
+    if rows["length"][0]:
+        return rows
+    halves = np.repeat(rows, 2)
+    halves["length"] = 1
+    halves["upper"][1] = 1 << 63
+    return halves
+
+
+def _keys(rows: Rows, mark: int, longer: np.dtype[Any]) -> _Keys:
+    is_long = rows["length"] > 64
+    begins = np.ones(len(rows), bool)
+    begins[1:] = rows["upper"][1:] != rows["upper"][:-1]
+    lengths = np.where(is_long, mark, rows["length"])[begins].astype(np.uint8)
+
+    long = rows[is_long]
+    _, first, count = np.unique(long["upper"], return_index=True, return_counts=True)
+    crowded = np.repeat(count > 1, count)
+    pool = _longer(long[crowded], longer)
+    pool["count"] = 0
+    records = _longer(long[first], longer)
+    records["count"] = count
+    records["lower"][count > 1] = (np.cumsum(crowded) - 1)[first[count > 1]]
+    return _Keys(rows["upper"][begins], lengths, records, pool)
+
+
+def _longer(rows: Rows, longer: np.dtype[Any]) -> npt.NDArray[Any]:
+    made = np.zeros(len(rows), longer)
+    made["lower"] = rows["lower"]
+    made["length"] = rows["length"] - 64
+    return made
+
+
+def _leaves(keys: _Keys, layout: dict[str, int], leaf: np.dtype[Any]) -> tuple[npt.NDArray[Any], int]:
+    """The leaves, and the first key, free places left aside."""
+    width = layout["IP6_LEAF_KEYS"]
+    count = -(-len(keys.key) // width)
+    leaves = np.zeros(count, leaf)
+    free = count * width - len(keys.key)
+    leaves["key"] = np.concatenate([np.zeros(free, np.uint64), keys.key]).reshape(count, width)
+    lengths = np.zeros((count, 8), np.uint8)
+    lengths[:, :width] = np.concatenate([np.zeros(free, np.uint8), keys.lengths]).reshape(count, width)
+    leaves["lengths"] = lengths.view("<u8")[:, 0]
+    long = np.count_nonzero(lengths == layout["IP6_LONG"], axis=1)
+    leaves["rank"] = np.cumsum(long) - long
+    return leaves, int(keys.key[0])
+
+
+def _radix(firsts: _U64, base: int, last: int, bits: int) -> tuple[npt.NDArray[np.uint32], int, int]:
+    """How many leaves begin before each part of the range from `base` to `last`; base; shift.
+
+    As many parts as make most of them hold a leaf or none, and one element more for the end.
+    """
+    wanted = min(bits, len(firsts).bit_length() + 2)
+    shift = max(0, (last - base).bit_length() - wanted)
+    parts = ((last - base) >> shift) + 1
+    # The first leaf may begin with free places, before them all.
+    before = int(firsts[0] < base)
+    part = (firsts[before:] - np.uint64(base)) >> np.uint64(shift)
+    radix = np.full(parts + 1, before, np.uint32)
+    radix[1:] += np.cumsum(np.bincount(part.astype(np.int64), minlength=parts)).astype(np.uint32)
+    return radix, base, shift
+
+
+def _gate(rows: Rows, bits: int) -> _U64:
+    """A bit for each hash of the first 32 bits that an address in one of the prefixes can have."""
+    short = rows["length"] < 32
+    values = rows["upper"][~short] >> np.uint64(32)
+    wide = rows[short]
+    count = np.left_shift(1, 32 - wide["length"].astype(np.int64))
+    if int(count.sum()) >= 1 << bits:
+        return np.full((1 << bits) // 64, 0xFFFFFFFFFFFFFFFF, np.uint64)  # nearly all would be set
+    start = np.repeat(wide["upper"] >> np.uint64(32), count)
+    step = np.arange(len(start)) - np.repeat(np.cumsum(count) - count, count)
+    values = np.concatenate([values, start + step.astype(np.uint64)])
+    gate = np.zeros(1 << bits, bool)
+    gate[(values * _GOLDEN >> np.uint64(64 - bits)).astype(np.int64)] = True
+    return np.packbits(gate, bitorder="little").view("<u8").astype(np.uint64)

@@ -1,0 +1,128 @@
+"""What was listed: the drop set and the allow set of an interface, with tags and load times.
+
+They lie in a map that no packet reads, as a sequence of numpy arrays: the tags, and the rows of each list.
+numpy.lib.format describes itself, so a newer command reads what an older one wrote.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ecbpf.errors import DataError
+from ecbpf.filter.prefix import BITS, NAMES, ROW, Rows
+from ecbpf.filter.rows import merged
+
+__all__ = ["ALLOW", "CAPACITY", "DROP", "TAG_BYTES", "Kind", "Lists", "check_tag"]
+
+Kind = str
+DROP: Kind = "drop"
+ALLOW: Kind = "allow"
+CAPACITY = {DROP: 1 << 20, ALLOW: 1 << 10}  # prefixes of a family; the indices are sized for these
+TAG_BYTES = 63
+_KEYS = [(kind, family) for kind in (DROP, ALLOW) for family in BITS]
+_TAG = f"S{TAG_BYTES}"
+_HEADER_ROOM = 1024  # of an array in the format of numpy.lib.format
+
+
+def check_tag(tag: str) -> str:
+    """`tag`, if it can be one: 63 bytes of UTF-8 at most, on one line, without # and blanks around it.
+
+    Raises DataError.
+    """
+    if not tag.isprintable() or tag != tag.strip() or "#" in tag:
+        raise DataError(f"tag {tag!r}", "no #, control characters or blanks around it", "give plain text")
+    size = len(tag.encode())  # no surrogates: they are not printable
+    if size > TAG_BYTES:
+        raise DataError(f"tag {tag!r}", f"too long: {size} bytes", f"{TAG_BYTES} at most")
+    return tag
+
+
+class Lists(NamedTuple):
+    """Rows by kind (DROP, ALLOW) and family (4, 6), sorted, each prefix once; their tags, of which 0 is none."""
+
+    rows: dict[tuple[Kind, int], Rows]
+    tags: npt.NDArray[np.bytes_]
+
+    @classmethod
+    def empty(cls) -> Lists:
+        """Nothing listed."""
+        return cls({key: np.empty(0, ROW) for key in _KEYS}, np.zeros(1, _TAG))
+
+    @classmethod
+    def read(cls, file: Any) -> Lists:
+        """From where write() wrote it. file: anything with read() and seek()."""
+        tags = np.load(file)
+        return cls({key: np.load(file) for key in _KEYS}, tags)
+
+    def write(self, file: Any) -> None:
+        """Write it for read(), in `room` bytes at most. file: anything with write()."""
+        for array in (self.tags, *self.rows.values()):
+            np.save(file, array)
+
+    @property
+    def room(self) -> int:
+        """The bytes that write() may need."""
+        arrays = (self.tags, *self.rows.values())
+        return sum(array.nbytes + _HEADER_ROOM for array in arrays)
+
+    def tag(self, number: int) -> str:
+        """The text of a tag."""
+        text: bytes = self.tags[number]
+        return text.decode()
+
+    def count(self, kind: Kind) -> int:
+        """How many prefixes of both families are listed."""
+        return sum(len(self.rows[kind, family]) for family in BITS)
+
+    def replaced(self, kind: Kind, family: int, rows: Rows) -> Lists:
+        """With other rows for one list."""
+        return self._replace(rows=self.rows | {(kind, family): rows})
+
+    def added(self, kind: Kind, new: dict[int, Rows], tags: list[str]) -> Lists:
+        """With new rows by family, whose tags are places in `tags`. What was listed gets their tag and time.
+
+        Raises DataError if there are then too many.
+        """
+        numbers, all_tags = self._with_tags(tags)
+        changed = self._replace(tags=all_tags)
+        for family, given in new.items():
+            if len(given):
+                rows = given.copy()
+                rows["tag"] = numbers[rows["tag"]]
+                changed = changed.replaced(kind, family, merged(self.rows[kind, family], rows))
+                check_capacity(kind, family, len(changed.rows[kind, family]))
+        return changed._compacted()
+
+    def _with_tags(self, tags: list[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bytes_]]:
+        """The numbers of some tags in a longer list of tags."""
+        known = {tag: number for number, tag in enumerate(self.tags.tolist())}
+        numbers = [known.setdefault(tag.encode(), len(known)) for tag in tags]
+        return np.array(numbers, np.uint32), np.array(list(known), _TAG)
+
+    def _compacted(self) -> Lists:
+        """Without tags that no row has."""
+        used = np.zeros(len(self.tags), bool)
+        used[0] = True
+        for rows in self.rows.values():
+            used[rows["tag"]] = True
+        if used.all():
+            return self
+        numbers = np.cumsum(used, dtype=np.uint32) - np.uint32(1)
+        renumbered = {}
+        for key, rows in self.rows.items():
+            renumbered[key] = rows.copy()
+            renumbered[key]["tag"] = numbers[rows["tag"]]
+        return Lists(renumbered, self.tags[used])
+
+
+def check_capacity(kind: Kind, family: int, count: int) -> None:
+    """Raise DataError if a list cannot hold so many prefixes."""
+    if count > CAPACITY[kind]:
+        raise DataError(
+            f"{count} {NAMES[family]} prefixes",
+            f"too many for the {kind} set",
+            f"it holds {CAPACITY[kind]} of each family: list larger networks",
+        )

@@ -1,0 +1,116 @@
+"""The sets of a running filter: read what is listed, and put other sets in their place, whole.
+
+A bank (bpf/filter/sets.h) has an index a family and the lists they were made of. A change fills the bank that
+packets do not read, and then stores its number in filter_bank: that store is the change, for both families and
+the lists at once. Killed before it, all is as it was; after it, all is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ecbpf.filter.cover import disjoint, subtract
+from ecbpf.filter.ip4_index import build_ip4
+from ecbpf.filter.ip6_index import build_ip6
+from ecbpf.filter.lists import ALLOW, DROP, Lists
+from ecbpf.filter.prefix import Rows
+from ecbpf.filter.rows import same_prefixes
+from ecbpf.kernel.btf import Btf
+from ecbpf.kernel.globals import map_globals
+from ecbpf.kernel.map import Map, open_map
+from ecbpf.kernel.uapi import BPF_F_INNER_MAP, BPF_F_MMAPABLE, MAP_ARRAY
+
+__all__ = ["Sets"]
+
+_PAGE = 4096  # FILTER_PAGE
+_OUTER = {4: "filter_ip4", 6: "filter_ip6"}
+_BUILD: dict[int, Callable[[Rows, Any, Btf], None]] = {4: build_ip4, 6: build_ip6}
+
+
+class Sets:
+    """Those of one filter program, running or about to."""
+
+    def __init__(self, maps: dict[str, Map]) -> None:
+        """maps: the program's, as chain.occupant.maps_of() names them."""
+        self._maps = maps
+        self._globals = map_globals(maps[".data"])
+
+    def read(self) -> Lists:
+        """What is listed now. Raises KernelError."""
+        while True:
+            bank = self._bank()
+            with_number = self._maps["filter_lists"].get(bank)
+            if with_number is None:
+                lists = Lists.empty()
+            else:
+                with open_map(with_number) as pages:
+                    lists = Lists.read(pages.memory())
+            if bank == self._bank():
+                return lists
+
+    def _bank(self) -> int:
+        return int(self._globals.filter_bank)
+
+    def change(self, lists: Lists, before: Lists) -> None:
+        """Put `lists` in the place of `before`, what read() gave; under the lock. Raises KernelError."""
+        old = self._bank()
+        new = 1 - old
+        # The kernel returns from a change to a map of maps when no program runs any more that began before it
+        # (maybe_wait_bpf_programs() in kernel/bpf/syscall.c): so no packet still reads the bank that the last
+        # change left, when it is filled here; nor the one left below, when it is emptied.
+        _put(self._maps["filter_lists"], new, _pages(lists))
+        for family, outer in _OUTER.items():
+            kinds = ((lists.rows[kind, family], before.rows[kind, family]) for kind in (DROP, ALLOW))
+            if not all(same_prefixes(*each) for each in kinds):
+                _put(self._maps[outer], new, self._index(lists, family))
+            else:
+                number = self._maps[outer].get(old)
+                _put(self._maps[outer], new, None if number is None else open_map(number))
+        self._globals.filter_bank = new
+        _put(self._maps["filter_lists"], old, None)
+        for outer in _OUTER.values():
+            _put(self._maps[outer], old, None)
+
+    def _index(self, lists: Lists, family: int) -> Map | None:
+        """A map with the index of a family's drop set less its allow set; None if that is nothing."""
+        rows = subtract(disjoint(lists.rows[DROP, family]), disjoint(lists.rows[ALLOW, family]))
+        if not len(rows):
+            return None
+        btf = self._maps[".data"].btf
+        assert btf is not None  # map_globals() has read it
+        made = _new_index(family, btf)
+        _BUILD[family](rows, made.memory(), btf)
+        return made
+
+
+def _new_index(family: int, btf: Btf) -> Map:
+    """An empty one of the only size that the outer map takes."""
+    layout = btf.enum(f"ip{family}_set_layout")
+    element = {4: "ip4_element", 6: "ip6_line"}[family]
+    entries = layout["IP4_GROUPS"] + layout["IP4_LEAVES"] if family == 4 else layout["IP6_LINES"]
+    size = _size_of(btf, element)
+    return Map.create(MAP_ARRAY, 4, size, entries, name=f"filter_ip{family}_set", flags=BPF_F_MMAPABLE)
+
+
+def _size_of(btf: Btf, union: str) -> int:
+    found = btf.find(union, "UNION")
+    assert found is not None  # bpf/filter/layout.h brings it in
+    return int(found.size_or_type)
+
+
+def _pages(lists: Lists) -> Map:
+    """A map that holds the lists."""
+    flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP
+    made = Map.create(MAP_ARRAY, 4, _PAGE, -(-lists.room // _PAGE), name="filter_list", flags=flags)
+    lists.write(made.memory())
+    return made
+
+
+def _put(outer: Map, bank: int, inner: Map | None) -> None:
+    """Put a map in a bank, and close it; None: leave nothing there."""
+    if inner is not None:
+        with inner:
+            outer[bank] = inner
+    elif bank in outer:
+        outer.delete(bank)

@@ -1,0 +1,54 @@
+"""What an operator can set on a running filter: struct filter_settings, whose members name the settings."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+from ecbpf.errors import UsageError
+
+__all__ = ["DEFAULTS", "parse_setting", "read_settings", "write_settings"]
+
+Settings = dict[str, bool | int]
+
+# In the order of the C. What operators see always, and what only if it is not so.
+DEFAULTS: Settings = {
+    "frags_drop": True,
+    "ptb_send": True,
+    "ptb_max_pps": 20,
+    "frags_pass_local": True,
+    "ip_options_drop": True,
+    "ip_evil_drop": True,
+    "ip_header_abort": True,
+    "ip6_header_drop": True,
+}
+_WORDS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+_MAX_NUMBER = 2**32 - 1
+
+
+def parse_setting(text: str) -> tuple[str, bool | int]:
+    """A setting and its value from ``NAME=VALUE``. Raises UsageError."""
+    name, equals, value = text.partition("=")
+    if name not in DEFAULTS or not equals:
+        raise UsageError(repr(text), "no setting of the filter", f"NAME=VALUE; names: {', '.join(DEFAULTS)}")
+    if isinstance(DEFAULTS[name], bool):
+        if value.lower() not in _WORDS:
+            raise UsageError(f"{name}={value}", "neither on nor off", f"{name}=on or {name}=off")
+        return name, _WORDS[value.lower()]
+    if not (value.isascii() and value.isdigit()) or int(value) > _MAX_NUMBER:
+        raise UsageError(f"{name}={value}", "no number of packets a second", f"give 0 (off) to {_MAX_NUMBER}")
+    return name, int(value)
+
+
+def read_settings(live: Any) -> Settings:
+    """The settings of a running filter. live: its global filter_settings."""
+    return {
+        name: bool(getattr(live, name)) if ctype is ctypes.c_uint8 else int(getattr(live, name))
+        for name, ctype in live._names_.items()
+    }
+
+
+def write_settings(live: Any, settings: Settings) -> None:
+    """Store some settings: the next packet meets them."""
+    for name, value in settings.items():
+        setattr(live, name, value)

@@ -1,0 +1,1 @@
+"""Numbers on their way to whoever collects them."""
