@@ -48,6 +48,7 @@ CUT_SHORT: dict[str, bytes] = {
 }
 
 FLOOD = bytes(_ETH / _IP4 / _UDP)
+FLOOD6 = bytes(_ETH / _IP6 / _UDP)
 
 
 def refused(interface: str) -> int:

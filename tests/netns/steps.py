@@ -1,5 +1,7 @@
 """Commands that change an interface, each with what is there before, and how to disturb them at a system call."""
 
+from __future__ import annotations
+
 import os
 import re
 import subprocess
@@ -13,9 +15,15 @@ from ecbpf.chain.contents import programs
 from ecbpf.chain.occupant import look
 from ecbpf.chain.pins import folder_of
 from ecbpf.chain.slots import put
+from ecbpf.filter.batch import batch_of
+from ecbpf.filter.change import list_prefixes
+from ecbpf.filter.files import lines_of
+from ecbpf.filter.lists import ALLOW, DROP
+from ecbpf.filter.running import attach_filter, find_filter
+from ecbpf.filter.subprogram import PROGRAM, SLOT
 from ecbpf.kernel.uapi import XDP_DROP
 from tests.netns.conftest import sh
-from tests.netns.frames import FLOOD
+from tests.netns.frames import FLOOD, FLOOD6
 from tests.netns.verdict import Verdict
 
 __all__ = ["CASES", "command_of", "ecbpf", "state_of", "system_calls", "tidy"]
@@ -32,8 +40,18 @@ def state_of(interface: str) -> State:
         return ("nothing",)
     if not occupant.is_root:
         return (occupant.program.name,)
-    slots = [program and program.full_name() for program in programs(occupant)]
-    return (occupant.mode, occupant.program.test_run(FLOOD).retval, *slots)
+    slots = [program.full_name() if program else None for program in programs(occupant)]
+    verdicts = [occupant.program.test_run(frame).retval for frame in (FLOOD, FLOOD6)]
+    return (occupant.mode, *verdicts, *slots, *_filter_of(interface, slots[SLOT]))
+
+
+def _filter_of(interface: str, name: str | None) -> State:
+    """What the filter lists, if one is in its slot, and how it is set."""
+    if name != PROGRAM:
+        return ()
+    running = find_filter(interface)
+    lists = running.sets.read()
+    return (*lines_of(lists, DROP), "allowed", *lines_of(lists, ALLOW), *running.settings.items())
 
 
 def ecbpf(*words: str) -> list[str]:
@@ -80,6 +98,14 @@ def a_stranger_by_netlink(interface: str, built: str) -> None:
     sh(f"ip link set {interface} xdpdrv obj {os.path.dirname(built)}/stranger.bpf.o sec xdp")
 
 
+def a_filter(interface: str, built: str) -> None:
+    attach(interface)
+    attach_filter(interface, {})
+    list_prefixes([interface], DROP, batch_of(["10.0.0.0/8", "2001:db8:1::/48"], ["", "a tag"], time=1))
+    with open(f"{os.path.dirname(built)}/prefixes", "w", encoding="ascii") as file:
+        file.write("192.0.2.0/24 ours\n2001:db8::1\n")
+
+
 CASES: dict[str, tuple[Callable[[str, str], None], list[str]]] = {
     "attach": (nothing, ["attach", "IF"]),
     "attach in generic mode": (nothing, ["attach", "IF", "--generic"]),
@@ -91,13 +117,19 @@ CASES: dict[str, tuple[Callable[[str, str], None], list[str]]] = {
     "detach": (a_filled_root, ["detach", "IF"]),
     "put": (a_root, ["attach", "IF", "--slot", "2", "--filename", "OBJECT"]),
     "replace in a slot": (a_filled_root, ["attach", "IF", "--slot", "2", "--filename", "OBJECT"]),
+    "attach the filter": (a_root, ["filter", "attach", "-i", "IF", "frags_drop=off"]),
+    "replace the filter": (a_filter, ["filter", "attach", "-i", "IF", "frags_drop=off"]),
+    "detach the filter": (a_filter, ["filter", "detach", "-i", "IF"]),
+    "drop": (a_filter, ["filter", "drop", "-i", "IF", "192.0.2.1", "2001:db8::1"]),
+    "allow": (a_filter, ["filter", "allow", "-i", "IF", "10.1.0.0/16", "2001:db8:1::1"]),
+    "load": (a_filter, ["filter", "load", "-i", "IF", "--replace", "LIST"]),
     "empty a slot": (a_filled_root, ["detach", "IF", "--slot", "2"]),
 }
 
 
 def command_of(case: str, interface: str, built: str) -> list[str]:
     """The command line of a case."""
-    names = {"IF": interface, "OBJECT": built}
+    names = {"IF": interface, "OBJECT": built, "LIST": f"{os.path.dirname(built)}/prefixes"}
     return ecbpf(*(names.get(word, word) for word in CASES[case][1]))
 
 

@@ -28,6 +28,7 @@ class Flood:
 
     def __init__(self, pair: Pair) -> None:
         self.sent = 0
+        self.frame = FLOOD
         self._far = pair.far
         self._stop = threading.Event()
         self._wire = packet_socket(pair.far)
@@ -37,7 +38,7 @@ class Flood:
     def _run(self) -> None:
         while not self._stop.is_set():
             for _ in range(64):
-                self._wire.send(FLOOD)
+                self._wire.send(self.frame)
             self.sent += 64
 
     @property

@@ -47,7 +47,7 @@ def next_commands(interface: str, built: str) -> list[Callable[[], object]]:
         lambda: attach_nop(interface),
         lambda: detach(interface) if look(interface) is not None else None,
         lambda: put(interface, Verdict(5, built)) if state_of(interface)[0] == "native" else None,
-        lambda: empty(interface, 2) if "xdp_verdicts_prog" in state_of(interface)[2:5] else None,
+        lambda: empty(interface, 2) if "xdp_verdicts_prog" in state_of(interface)[3:6] else None,
     ]
 
 

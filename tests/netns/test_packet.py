@@ -71,7 +71,7 @@ def _from_c(parsed: Any) -> Packet:
 
 _SAME = (
     *("frame_len", "l3_offset", "version", "tos", "ttl", "proto", "ip_len", "frag_offset", "more_fragments"),
-    *("l4_offset", "payload_offset", "tcp_flags", "icmp_type", "icmp_code"),
+    *("evil", "l4_offset", "payload_offset", "tcp_flags", "icmp_type", "icmp_code"),
 )
 
 

@@ -7,7 +7,7 @@ anything odd in it goes line by line to parse_prefix() and check_tag(), which sa
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import compress, repeat
 from socket import inet_pton
 from typing import BinaryIO
@@ -21,7 +21,7 @@ from ecbpf.filter.prefix import BITS, FAMILIES, LENGTHS, MAPPED, ROW, Rows, mask
 
 __all__ = ["CHUNK_BYTES", "LINE_BYTES", "lines_of", "read_prefixes"]
 
-CHUNK_BYTES = 1 << 16  # and what is missing to the end of a line. Larger ones keep the garbage collector busy
+CHUNK_BYTES = 1 << 18  # and what is missing to the end of a line
 LINE_BYTES = 1 << 16  # of a line, its end not counted: a file without line ends fails early
 _BLANKS = " \t"
 _ODD_BLANKS = (  # what else str.split() takes for a blank
@@ -31,7 +31,7 @@ _ODD_BLANKS = (  # what else str.split() takes for a blank
 _SHOWN = 120  # characters of what is wrong
 _ROWS_AT_ONCE = 1 << 14
 
-Fields = list[list[str]]  # of each line that has some: [prefix] or [prefix, tag]
+Fields = tuple[list[str], list[str]]  # the prefixes, and the tag of each, "" for none
 
 
 def read_prefixes(file: BinaryIO, name: str, *, time: int, progress: Callable[[int], None] | None = None) -> Batch:
@@ -55,7 +55,7 @@ def read_prefixes(file: BinaryIO, name: str, *, time: int, progress: Callable[[i
             had_host_bits += masked(part)
             parts[family].append(part)
         if had_host_bits and not example:
-            example = next(text for text, *_ in fields if parse_prefix(text).had_host_bits)
+            example = next(text for text in fields[0] if parse_prefix(text).had_host_bits)
         lines += chunk.count(b"\n") + (not chunk.endswith(b"\n"))
         if progress is not None:
             progress(lines)
@@ -100,26 +100,34 @@ def _split(chunk: bytes) -> Fields:
         raise ValueError("a long line")
     if "#" in text:
         lines = [line.partition("#")[0] for line in lines]
-    return [fields for line in lines if (fields := line.rstrip().split(None, 1))]
+    prefixes, tags = [], []
+    # Two lists of strings, not one of pairs: the garbage collector would look at those again and again.
+    for line in lines:
+        fields = line.rstrip().split(None, 1)
+        if fields:
+            prefixes.append(fields[0])
+            tags.append(fields[1] if len(fields) > 1 else "")
+    return prefixes, tags
 
 
 def _split_each(chunk: bytes, name: str, lines_before: int) -> Fields:
     """The same, of checked lines. Raises DataError with the number of the first bad one."""
-    found = []
+    prefixes, tags = [], []
     for number, line in enumerate(chunk.split(b"\n"), lines_before + 1):
         try:
-            fields = _split_line(line)
+            prefix, tag = _split_line(line)
         except DataError as error:
             why = f"{error.what}: {error.why}"
             short = why if len(why) <= _SHOWN else f"{why[:_SHOWN]}..."
             raise DataError(f"{name}, line {number}", short, error.way_out) from None
-        if fields:
-            found.append(fields)
-    return found
+        if prefix:
+            prefixes.append(prefix)
+            tags.append(tag)
+    return prefixes, tags
 
 
-def _split_line(line: bytes) -> list[str]:
-    """The fields of a line. Raises DataError if it is bad."""
+def _split_line(line: bytes) -> tuple[str, str]:
+    """The prefix and the tag of a line, "" where there is none. Raises DataError if it is bad."""
     if len(line) > LINE_BYTES:
         raise DataError(f"more than {LINE_BYTES} bytes", "no line is so long", "give a file of prefixes")
     try:
@@ -127,33 +135,34 @@ def _split_line(line: bytes) -> list[str]:
     except UnicodeDecodeError as error:
         raise DataError(f"byte 0x{line[error.start]:02x}", "not UTF-8", "give a text file in UTF-8") from None
     content = text.removesuffix("\r").partition("#")[0].strip(_BLANKS)
-    if not content:
-        return []
     prefix = content.replace("\t", " ").partition(" ")[0]
-    parse_prefix(prefix)
-    tag = check_tag(content[len(prefix) :].lstrip(_BLANKS))
-    return [prefix, tag] if tag else [prefix]
+    if prefix:
+        parse_prefix(prefix)
+    return prefix, check_tag(content[len(prefix) :].lstrip(_BLANKS))
 
 
 def _rows(fields: Fields, tags: _Tags) -> dict[int, Rows]:
     """Rows by family, host bits as given. Raises one of several errors if there is a bad field."""
-    places = np.array([tags[some[1]] if len(some) > 1 else 0 for some in fields], np.uint32)
-    texts = [some[0] for some in fields]
-    is_ip6 = np.array([":" in text for text in texts], bool)
+    places = np.array(list(map(tags.__getitem__, fields[1])), np.uint32)
+    is_ip6 = np.array([":" in prefix for prefix in fields[0]], bool)
     rows = {}
     for family, wanted in ((4, ~is_ip6), (6, is_ip6)):
-        rows[family] = _family_rows(family, list(compress(texts, wanted.tolist())))
+        rows[family] = _family_rows(family, compress(fields[0], wanted.tolist()))
         rows[family]["tag"] = places[wanted]
     return rows
 
 
-def _family_rows(family: int, texts: list[str]) -> Rows:
+def _family_rows(family: int, prefixes: Iterable[str]) -> Rows:
     """Rows of many prefixes of a family, else as _rows()."""
-    pairs = [text.partition("/") for text in texts]
-    lengths = LENGTHS[family]
-    rows = np.zeros(len(texts), ROW)
-    rows["length"] = [lengths[slash + length] for _, slash, length in pairs]
-    packed = b"".join(map(inet_pton, repeat(FAMILIES[family]), [address for address, _, _ in pairs]))
+    lengths_by_text = LENGTHS[family]
+    addresses, lengths = [], []
+    for prefix in prefixes:
+        address, slash, length = prefix.partition("/")
+        addresses.append(address)
+        lengths.append(lengths_by_text[slash + length])
+    packed = b"".join(map(inet_pton, repeat(FAMILIES[family]), addresses))
+    rows = np.zeros(len(addresses), ROW)
+    rows["length"] = lengths
     if family == 4:
         rows["upper"] = np.frombuffer(packed, ">u4").astype(np.uint64) << np.uint64(32)
     else:

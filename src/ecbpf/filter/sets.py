@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ecbpf.errors import KernelError, kernel_error
 from ecbpf.filter.cover import disjoint, subtract
 from ecbpf.filter.ip4_index import build_ip4
 from ecbpf.filter.ip6_index import build_ip6
 from ecbpf.filter.lists import ALLOW, DROP, Lists
-from ecbpf.filter.prefix import Rows
+from ecbpf.filter.prefix import NAMES, Rows
 from ecbpf.filter.rows import same_prefixes
 from ecbpf.kernel.btf import Btf
 from ecbpf.kernel.globals import map_globals
@@ -90,7 +91,11 @@ def _new_index(family: int, btf: Btf) -> Map:
     element = {4: "ip4_element", 6: "ip6_line"}[family]
     entries = layout["IP4_GROUPS"] + layout["IP4_LEAVES"] if family == 4 else layout["IP6_LINES"]
     size = _size_of(btf, element)
-    return Map.create(MAP_ARRAY, 4, size, entries, name=f"filter_ip{family}_set", flags=BPF_F_MMAPABLE)
+    try:
+        return Map.create(MAP_ARRAY, 4, size, entries, name=f"filter_ip{family}_set", flags=BPF_F_MMAPABLE)
+    except KernelError as error:
+        room = f"a set takes {size * entries >> 20} MiB of the kernel's memory, twice that while it is changed"
+        raise kernel_error(f"{NAMES[family]} drop set", error.errno, room) from None
 
 
 def _size_of(btf: Btf, union: str) -> int:
