@@ -1,4 +1,4 @@
-"""The demonstration: the root array at work in the lab, every command as one would type it (`make demo`).
+"""The demonstration: the root array and the filter at work in the lab, as one would type it (`make demo`).
 
 Ends with status 0 only if all of it worked, and takes away what it made whatever happens.
 """
@@ -23,8 +23,10 @@ from ecbpf.errors import BusyError, EcbpfError, NotPermittedError
 
 SERVER, CLIENT = "ecbpf lab exec server --", "ecbpf lab exec client --"
 IP4, IP6 = "192.168.56.10", "fd00:56::10"
+VIP = "192.168.56.100"
 PAGE_BYTES = 200_000
-TRACE, PAGE = "trace.txt", "page"
+TRACE, PAGE, LIST = "trace.txt", "page", "prefixes.txt"
+A_MILLION = 1_000_000
 PATIENCE = 5.0  # seconds for what takes milliseconds
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -228,6 +230,66 @@ def replace(stage: Stage) -> None:
     stage.run(f"{SERVER} ecbpf status eth0 --json | grep -A 13 '\"slot\": 6'")
 
 
+def filter_sources(stage: Stage) -> None:
+    """The filter: the client dropped by its address, counted, and forgiven."""
+    say("Slot 2: the filter. Tell it to drop the client's network, and the pings die before the stack sees them.")
+    stage.run(f"{SERVER} ecbpf filter attach -i eth0")
+    stage.run(f"{SERVER} ecbpf filter drop -i eth0 192.168.56.20/24 --tag '56 subnet'")
+    stage.run(f"! {CLIENT} ping -q -c 3 -i 0.2 -W 1 {IP4}")
+    stage.run(f"{SERVER} xdp_filter --status --interface eth0")
+    check(_counts(stage)["ip_drop_count"] >= 3, "the pings were dropped and counted")
+    say("Which entry does it? And an exception, which wins over any drop.")
+    stage.run(f"{SERVER} ecbpf filter check -i eth0 192.168.56.20")
+    stage.run(f"{SERVER} ecbpf filter allow -i eth0 192.168.56.20 --tag 'our own'")
+    stage.run(f"{CLIENT} ping -q -c 3 -i 0.2 {IP4}")
+
+
+def filter_a_million(stage: Stage) -> None:
+    """A million prefixes in the place of the one, in the middle of traffic."""
+    say("A million prefixes in its place, in one piece, while a thousand pings go through. None may be lost.")
+    with open(os.path.join(stage.folder, LIST), "w", encoding="ascii") as file:
+        # 16 networks of 2^16 addresses: every one of them by itself.
+        file.writelines(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255} attacker {n}\n" for n in range(A_MILLION))
+    stage.run(f"head -n 2 {LIST}; wc -l {LIST}")
+    ping = f"{CLIENT} ping -q -i 0.005 -c 1000 {IP4}"
+    with stage.background(ping) as pinging:
+        stage.run(f"time {SERVER} ecbpf filter load -i eth0 --replace {LIST}")
+        result = finish(pinging, ping)
+    print(result, end="", flush=True)
+    check(re.search(r"\b0% packet loss", result) is not None, "no ping is lost")
+    stage.run(f"{SERVER} ecbpf filter check -i eth0 10.7.8.9")
+    stage.run(f"{SERVER} ecbpf filter clear -i eth0")
+
+
+def filter_fragments(stage: Stage) -> None:
+    """Fragments to a VIP: refused, with an answer that the client understands, so many a second."""
+    say(
+        "Fragments to an address that several directors have (a VIP) arrive at different ones, and nobody can put\n"
+        "them together. The filter drops them and tells the sender to send smaller packets."
+    )
+    stage.run(f"{SERVER} ip address add {VIP}/32 dev eth0")
+    answered = stage.run(f"! {CLIENT} ping -c 2 -i 0.2 -W 1 -s 2048 {VIP}")
+    check("Frag needed" in answered, "the client is told")
+    say("Those to the server's own address pass.")
+    stage.run(f"{CLIENT} ping -q -c 2 -i 0.2 -s 2048 {IP4}")
+    say("Under a flood of them, 20 answers a CPU and second are enough.")
+    stage.run(f"{SERVER} ecbpf filter clear-status -i eth0")
+    started = time.monotonic()
+    stage.run(f"! {CLIENT} ping -q -i 0.001 -c 400 -W 1 -s 2048 -M dont {VIP}")
+    stage.run(f"{SERVER} xdp_filter --status --interface eth0 | grep -E 'frag|ptb'")
+    counts = _counts(stage)
+    seconds = int(time.monotonic() - started) + 2  # of the clock, which it began and ended within
+    check(counts["ptb_limit_count"] > 0, "the flood is more than is answered")
+    check(0 < counts["ptb_sent_count"] <= 20 * seconds * (os.cpu_count() or 1), "the answers are limited")
+
+
+def _counts(stage: Stage) -> dict[str, int]:
+    """The filter's counts."""
+    with stage.running(f"{SERVER} ecbpf filter status -i eth0 --json") as process:
+        counts: dict[str, int] = json.loads(finish(process, "filter status"))["stats"]
+        return counts
+
+
 def leave(stage: Stage) -> None:
     """Take all of it away, as one would."""
     say("And off again.")
@@ -252,6 +314,9 @@ def perform() -> None:
             traffic(stage)
             account(stage, before)
             replace(stage)
+            filter_sources(stage)
+            filter_a_million(stage)
+            filter_fragments(stage)
             leave(stage)
         finally:
             _tidy()

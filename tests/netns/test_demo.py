@@ -55,7 +55,7 @@ def test_the_demonstration(leaves_nothing: Callable[..., "subprocess.Popen[str]"
     with leaves_nothing() as demo:
         output, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0, output
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 120
     assert "eth0: root array attached (native)\n" in output
     assert output.count("root array replaced in place") == 5
     assert "2000 packets transmitted, 2000 received, 0% packet loss" in output
@@ -64,6 +64,10 @@ def test_the_demonstration(leaves_nothing: Callable[..., "subprocess.Popen[str]"
     assert re.search(r"^ +6 \| +\d+ \| xdp_printk_prog ", output, re.MULTILINE)
     excerpt = re.search(r' "slot": 6,.*?\}\n', output, re.DOTALL)
     assert excerpt
+    assert "3 packets transmitted, 0 received" in output, "the filter drops"
+    assert "eth0: 1000000 added to the drop set, 1 removed from the drop set; 1000000 listed\n" in output
+    assert "1000 packets transmitted, 1000 received, 0% packet loss" in output
+    assert "From 192.168.56.100 icmp_seq=1 Frag needed and DF set (mtu = 1500)\n" in output
     assert json.loads("{" + excerpt[0] + "}")["statistics"]["XDP_PASS"] > 2000
     sums = re.search(r"= (\d+)\. The table adds up to (\d+)\.", output)
     assert sums
