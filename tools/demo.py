@@ -264,7 +264,7 @@ def filter_a_million(stage: Stage) -> None:
 def filter_fragments(stage: Stage) -> None:
     """Fragments to a VIP: refused, with an answer that the client understands, so many a second."""
     say(
-        "Fragments to an address that several directors have (a VIP) arrive at different ones, and nobody can put\n"
+        "Fragments to an address that several directors have (a VIP) arrive at different ones: none can put\n"
         "them together. The filter drops them and tells the sender to send smaller packets."
     )
     stage.run(f"{SERVER} ip address add {VIP}/32 dev eth0")
