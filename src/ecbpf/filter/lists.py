@@ -55,18 +55,22 @@ class Lists(NamedTuple):
     def read(cls, file: Any) -> Lists:
         """From where write() wrote it. file: anything with read() and seek()."""
         tags = np.load(file)
-        return cls({key: np.load(file) for key in _KEYS}, tags)
+        # The file does not say `align`: two such arrays put together would be packed, 29 bytes a row.
+        return cls({key: np.asarray(np.load(file), ROW) for key in _KEYS}, tags)
 
     def write(self, file: Any) -> None:
         """Write it for read(), in `room` bytes at most. file: anything with write()."""
-        for array in (self.tags, *self.rows.values()):
+        for array in self._arrays():
             np.save(file, array)
 
     @property
     def room(self) -> int:
         """The bytes that write() may need."""
-        arrays = (self.tags, *self.rows.values())
-        return sum(array.nbytes + _HEADER_ROOM for array in arrays)
+        return sum(array.nbytes + _HEADER_ROOM for array in self._arrays())
+
+    def _arrays(self) -> list[npt.NDArray[Any]]:
+        """In the order in which they are written and read."""
+        return [self.tags, *(self.rows[key] for key in _KEYS)]
 
     def tag(self, number: int) -> str:
         """The text of a tag."""
