@@ -22,8 +22,8 @@ enum ip4_set_layout {
 struct ip4_group {
 	__u64 whole;
 	__u64 part;
+	__u8 ranks[8]; /* for each byte of `part`: bits in those before it */
 	__u64 rank; /* leaves of the groups before */
-	__u64 unused;
 };
 
 struct ip4_leaf {
@@ -45,31 +45,38 @@ struct ip4_set {
 	__uint(map_flags, BPF_F_MMAPABLE);
 };
 
-static __always_inline __u32 count_bits(__u64 word)
+/* BPF has no instruction that counts bits. */
+#define BITS_2(n) n, n + 1, n + 1, n + 2
+#define BITS_4(n) BITS_2(n), BITS_2(n + 1), BITS_2(n + 1), BITS_2(n + 2)
+#define BITS_6(n) BITS_4(n), BITS_4(n + 1), BITS_4(n + 1), BITS_4(n + 2)
+
+static const __u8 bits_of[128] = {BITS_6(0), BITS_6(1)};
+
+/* The leaf of a network of the group: 0 to 63, part of which is in the set. */
+static __always_inline __u32 ip4_leaf_of(const struct ip4_group *group, __u32 network)
 {
-	word -= word >> 1 & 0x5555555555555555;
-	word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
-	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
-	return word * 0x0101010101010101 >> 56;
+	__u64 before = group->part >> (network & 0x38) & ((1 << (network & 7)) - 1);
+
+	/* 7 bits anyway, but the verifier cannot know. */
+	asm volatile("%0 &= 0x7f" : "+r"(before));
+	return group->rank + group->ranks[network >> 3 & 7] + bits_of[before];
 }
 
 /* address: in host byte order. set: a map as above. */
 static __always_inline bool ip4_set_has(void *set, __u32 address)
 {
-	__u64 network = 1ULL << (address >> 8 & 63);
+	__u32 network = address >> 8 & 63, key = address >> 14;
 	union ip4_element *element;
-	__u32 key = address >> 14;
 
 	element = bpf_map_lookup_elem(set, &key);
 	if (!element)
 		return false;
-	if (element->group.whole & network)
+	if (element->group.whole >> network & 1)
 		return true;
-	if (!(element->group.part & network))
+	if (!(element->group.part >> network & 1))
 		return false;
 
-	key = IP4_GROUPS + element->group.rank +
-	      count_bits(element->group.part & (network - 1));
+	key = IP4_GROUPS + ip4_leaf_of(&element->group, network);
 	element = bpf_map_lookup_elem(set, &key);
 	return element && element->leaf.bits[address >> 6 & 3] >> (address & 63) & 1;
 }

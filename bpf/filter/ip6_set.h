@@ -4,14 +4,18 @@
  *
  * The set is a list of prefixes of which none covers another, sorted. An address
  * can be in one only: the last that does not begin behind it. To find that one
- * with few loads, everything lies in lines of 64 bytes:
+ * with few loads, everything lies in lines of 64 bytes, and these in blocks of
+ * 4 MiB. The first block, the index, is looked up once, and has
  *
- *   head      1 line: where the others begin
  *   gate      a bit for each value that a hash of the first 32 bits can have. Most
  *             addresses that are not in the set end here.
  *   radix     the range of the keys cut into equal parts: how many leaves begin
- *             before each, 32 bits each
- *   firsts    the first key of each leaf, 8 a line: searched between two radixes
+ *             before each
+ *   firsts    the first key of each leaf: searched between two radixes
+ *   head      a few numbers
+ *
+ * The other blocks have, one behind the other,
+ *
  *   leaves    6 keys a line, the upper halves of the addresses where prefixes begin;
  *             a byte for each: the prefix' length, or IP6_LONG; and how many long
  *             ones there are before this leaf
@@ -25,30 +29,38 @@
 #ifndef ECBPF_FILTER_IP6_SET_H
 #define ECBPF_FILTER_IP6_SET_H
 
+#include <stdbool.h>
+
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+/* Enough for 2^20 + 2^17 prefixes of any kind. */
 enum ip6_set_layout {
-	IP6_LINES = 5 << 17, /* enough for 2^20 + 2^17 prefixes of any kind */
+	IP6_BLOCKS = 10,
+	IP6_BLOCK_LINES = 1 << 16, /* 4 MiB, the largest value before Linux 5.16 */
 	IP6_GATE_BITS = 22,
-	IP6_RADIX_BITS = 20,
+	IP6_RADIXES = (1 << 19) - 16,
+	IP6_LEAVES = 196608,
 	IP6_LEAF_KEYS = 6,
 	IP6_LONG = 0x80,
-	IP6_SEARCH_STEPS = 21, /* halves what IP6_LINES can hold of anything down to 1 */
+	IP6_SEARCH_STEPS = 21, /* halve what there can be of anything to 1 */
 };
 
 struct ip6_head {
 	__u64 base; /* the first key */
 	__u32 shift; /* of a key's distance from it, to get its radix */
-	__u32 parts; /* how many parts the range is cut into */
-	/* The lines where these begin. */
-	__u32 gate;
-	__u32 radix;
-	__u32 firsts;
-	__u32 leaves;
+	__u32 last; /* radix */
+	/* Lines behind the index where these begin. */
 	__u32 records;
 	__u32 pool;
-	__u64 unused[3];
+	__u64 unused[5];
+};
+
+struct ip6_index {
+	__u64 gate[(1 << IP6_GATE_BITS) / 64];
+	__u64 firsts[IP6_LEAVES];
+	__u32 radix[IP6_RADIXES];
+	struct ip6_head head;
 };
 
 struct ip6_leaf {
@@ -60,25 +72,46 @@ struct ip6_leaf {
 /* Of a record: a prefix by itself, or `count` in the pool from `lower` on. */
 struct ip6_long {
 	__u64 lower; /* the lower half of the address, or a place in the pool */
-	__u32 length;
+	__u32 length; /* behind the first 64 bits */
 	__u32 count;
 };
 
 union ip6_line {
-	struct ip6_head head;
 	struct ip6_leaf leaf;
 	struct ip6_long longer[4];
 	__u64 word[8];
-	__u32 half[16];
 };
+
+union ip6_block {
+	struct ip6_index index;
+	union ip6_line line[IP6_BLOCK_LINES];
+};
+
+_Static_assert(sizeof(union ip6_block) == 4 << 20, "an index fits into a block");
 
 struct ip6_set {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, IP6_LINES);
+	__uint(max_entries, IP6_BLOCKS);
 	__uint(key_size, sizeof(__u32));
-	__uint(value_size, sizeof(union ip6_line));
+	__uint(value_size, sizeof(union ip6_block));
 	__uint(map_flags, BPF_F_MMAPABLE);
 };
+
+/*
+ * Elements of the index. The verifier wants to see a bound on the very register, a
+ * power of two that keeps within the block, not more: places are right anyway.
+ */
+static __always_inline __u32 ip6_radix(const struct ip6_index *index, __u64 place)
+{
+	asm volatile("%0 &= 0x7ffff" : "+r"(place));
+	return index->radix[place];
+}
+
+static __always_inline __u64 ip6_first(const struct ip6_index *index, __u64 place)
+{
+	asm volatile("%0 &= 0x3ffff" : "+r"(place));
+	return index->firsts[place];
+}
 
 /* 1 if a <= b, without a branch: the verifier would follow both ways of each step. */
 static __always_inline __u64 not_above(__u64 a, __u64 b)
@@ -89,9 +122,16 @@ static __always_inline __u64 not_above(__u64 a, __u64 b)
 	return 1 - above;
 }
 
-static __always_inline union ip6_line *ip6_line_at(void *set, __u32 line)
+/* A line behind the index. */
+static __always_inline union ip6_line *ip6_line_at(void *set, __u64 line)
 {
-	return bpf_map_lookup_elem(set, &line);
+	__u32 key = 1 + line / IP6_BLOCK_LINES;
+	union ip6_block *block = bpf_map_lookup_elem(set, &key);
+
+	if (!block)
+		return NULL;
+	asm volatile("" : "+r"(block)); /* clang would add first and check then */
+	return &block->line[line % IP6_BLOCK_LINES];
 }
 
 /* Do the first `length` bits agree? length: 1 to 64. */
@@ -100,22 +140,13 @@ static __always_inline bool ip6_agree(__u64 a, __u64 b, __u32 length)
 	return (a ^ b) >> ((64 - length) & 63) == 0;
 }
 
-/* May there be a prefix in the set that begins with these 32 bits? */
-static __always_inline bool ip6_gate(void *set, const struct ip6_head *head, __u64 upper)
-{
-	__u64 hash = (upper >> 32) * 0x9e3779b97f4a7c15 >> (64 - IP6_GATE_BITS);
-	union ip6_line *line = ip6_line_at(set, head->gate + (hash >> 9));
-
-	return line && line->word[hash >> 6 & 7] >> (hash & 63) & 1;
-}
-
 /* Is the lower half in one of the prefixes of this network longer than 64 bits? */
-static __always_inline bool ip6_record_has(void *set, const struct ip6_head *head,
+static __always_inline bool ip6_record_has(void *set, __u32 records, __u32 pool,
 					   __u64 rank, __u64 lower)
 {
-	union ip6_line *line = ip6_line_at(set, head->records + (rank >> 2));
-	__u32 pool = head->pool, first, count;
+	union ip6_line *line = ip6_line_at(set, records + (rank >> 2));
 	struct ip6_long *longer;
+	__u32 first, count;
 
 	if (!line)
 		return false;
@@ -141,44 +172,48 @@ static __always_inline bool ip6_record_has(void *set, const struct ip6_head *hea
 	return ip6_agree(lower, longer->lower, longer->length);
 }
 
-/* The number of leaves that begin before a part of the range of keys. */
-static __always_inline bool ip6_radix(void *set, const struct ip6_head *head, __u32 part,
-				      __u32 *leaves)
+/* The last leaf that does not begin behind this key, or the one after it. */
+static __always_inline __u64 ip6_find_leaf(const struct ip6_index *index, __u64 upper)
 {
-	union ip6_line *line = ip6_line_at(set, head->radix + (part >> 4));
+	__u64 radix = (upper - index->head.base) >> (index->head.shift & 63);
+	__u64 leaf, count;
 
-	if (!line)
-		return false;
-	*leaves = line->half[part & 15];
-	return true;
+	if (radix > index->head.last)
+		radix = index->head.last;
+	leaf = ip6_radix(index, radix);
+	count = ip6_radix(index, radix + 1) - leaf;
+
+	for (int step = 0; step < IP6_SEARCH_STEPS && count > 1; step++) {
+		__u64 half = count >> 1;
+		__u64 first = ip6_first(index, leaf + half - 1);
+
+		leaf += half & -not_above(first, upper);
+		count -= half;
+	}
+	return leaf + count - 1;
 }
 
 /* upper, lower: the address in host byte order. set: a map as above. */
 static __always_inline bool ip6_set_has(void *set, __u64 upper, __u64 lower)
 {
-	union ip6_line *line = ip6_line_at(set, 0);
-	const struct ip6_head *head = &line->head;
-	__u32 part, leaf, next, count, place, length;
-	__u64 distance, key, longer;
+	__u64 hash = (upper >> 32) * 0x9e3779b97f4a7c15 >> (64 - IP6_GATE_BITS);
+	const struct ip6_index *index;
+	union ip6_line *line;
+	__u64 leaf, key, longer;
+	__u32 place, length, records, pool, zero = 0;
 
-	if (!line || upper < head->base || !ip6_gate(set, head, upper))
+	index = bpf_map_lookup_elem(set, &zero);
+	if (!index || upper < index->head.base)
+		return false;
+	if (!(index->gate[hash >> 6] >> (hash & 63) & 1))
 		return false;
 
-	distance = (upper - head->base) >> (head->shift & 63);
-	part = distance < head->parts ? distance : head->parts - 1;
-	if (!ip6_radix(set, head, part, &leaf) || !ip6_radix(set, head, part + 1, &next))
-		return false;
-	count = next - leaf;
-	for (int step = 0; step < IP6_SEARCH_STEPS && count; step++) {
-		__u32 half = (count + 1) >> 1, middle = leaf + half - 1;
-
-		line = ip6_line_at(set, head->firsts + (middle >> 3));
-		if (!line)
-			return false;
-		leaf += half & -(__u32)not_above(line->word[middle & 7], upper);
-		count -= half;
-	}
-	line = ip6_line_at(set, head->leaves + leaf - 1);
+	records = index->head.records;
+	pool = index->head.pool;
+	leaf = ip6_find_leaf(index, upper);
+	line = ip6_line_at(set, leaf);
+	if (line && upper < line->leaf.key[0])
+		line = ip6_line_at(set, leaf - 1);
 	if (!line)
 		return false;
 
@@ -193,9 +228,8 @@ static __always_inline bool ip6_set_has(void *set, __u64 upper, __u64 lower)
 	if (key != upper)
 		return false;
 	longer = line->leaf.lengths & 0x808080808080 & ((1ULL << 8 * place) - 1);
-	return ip6_record_has(
-		set, head, line->leaf.rank + ((longer >> 7) * 0x0101010101010101 >> 56),
-		lower);
+	longer = (longer >> 7) * 0x0101010101010101 >> 56;
+	return ip6_record_has(set, records, pool, line->leaf.rank + longer, lower);
 }
 
 #endif /* ECBPF_FILTER_IP6_SET_H */

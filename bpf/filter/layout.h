@@ -15,7 +15,7 @@ const volatile struct filter_layout {
 	enum ip6_set_layout ip6_layout;
 	enum filter_counter counter;
 	union ip4_element ip4_element;
-	union ip6_line ip6_line;
+	union ip6_block ip6_block[0];
 } filter_layout = {};
 
 #endif /* ECBPF_FILTER_LAYOUT_H */

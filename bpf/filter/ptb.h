@@ -86,7 +86,8 @@ static __always_inline bool ptb_is_allowed(const struct ethhdr *eth,
 {
 	__u32 source = bpf_ntohl(ip->saddr), target = bpf_ntohl(ip->daddr);
 
-	if (eth->h_dest[0] & 1 || target >> 28 >= 0xe || target >> 24 == 0)
+	if (eth->h_dest[0] & 1 || target >> 28 >= 0xe || target >> 24 == 0 ||
+	    target >> 24 == 127)
 		return false;
 	if (source >> 28 >= 0xe || source >> 24 == 0 || source >> 24 == 127)
 		return false;

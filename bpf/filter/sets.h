@@ -52,17 +52,17 @@ struct {
 		});
 } filter_lists SEC(".maps");
 
-static __always_inline bool ip4_is_listed(const struct iphdr *ip)
+/* address: in network byte order, as in struct packet. */
+static __always_inline bool ip4_is_listed(const __be32 *address)
 {
 	__u32 bank = filter_bank;
 	void *set = bpf_map_lookup_elem(&filter_ip4, &bank);
 
-	return set && ip4_set_has(set, bpf_ntohl(ip->saddr));
+	return set && ip4_set_has(set, bpf_ntohl(*address));
 }
 
-static __always_inline bool ip6_is_listed(const struct ipv6hdr *ip)
+static __always_inline bool ip6_is_listed(const __be32 *address)
 {
-	const __be32 *address = ip->saddr.in6_u.u6_addr32;
 	__u32 bank = filter_bank;
 	void *set = bpf_map_lookup_elem(&filter_ip6, &bank);
 

@@ -33,8 +33,11 @@ def build_ip4(rows: Rows, memory: Any, btf: Btf) -> None:
     leaves[leaf, words & 3] = bits
     in_group, part = _bits(networks, np.ones(len(networks), np.uint64) << (networks & 63).astype(np.uint64))
     groups["part"][in_group] = part
-    counts = np.bincount(networks >> 6, minlength=groups_count)
-    groups["rank"] = np.cumsum(counts) - counts
+    # Eight networks a byte, eight bytes a group.
+    counts = np.bincount(networks >> 3, minlength=8 * groups_count).reshape(-1, 8)
+    before = np.cumsum(counts, axis=1)
+    groups["ranks"] = before - counts
+    groups["rank"] = np.cumsum(before[:, 7]) - before[:, 7]
 
 
 def _whole_networks(addresses: npt.NDArray[np.int64], length: npt.NDArray[np.uint8]) -> _U64:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,29 +35,35 @@ def build_ip6(rows: Rows, memory: Any, btf: Btf) -> None:
     btf: of the program that will search it.
     """
     layout = btf.enum("ip6_set_layout")
-    longer = np.dtype(btf.struct("ip6_long"))
     rows = _without_length_0(rows)
-    keys = _keys(rows, layout["IP6_LONG"], longer)
-    leaves, first_key = _leaves(keys, layout, np.dtype(btf.struct("ip6_leaf")))
-    radix, base, shift = _radix(leaves["key"][:, 0], first_key, int(keys.key[-1]), layout["IP6_RADIX_BITS"])
-    gate = _gate(rows, layout["IP6_GATE_BITS"])
+    keys = _keys(rows, layout["IP6_LONG"], np.dtype(btf.struct("ip6_long")))
+    leaves = _leaves(keys, layout, np.dtype(btf.struct("ip6_leaf")))
+    firsts = leaves["key"][:, 0]
+    base, last = int(keys.key[0]), int(keys.key[-1])
+    shift = _shift(last - base, len(firsts), layout["IP6_RADIXES"] - 2)
+    radix = _radix(firsts, base, shift, last - base >> shift)
 
-    lines: dict[str, int] = {}
-    line = 1
-    for name, part in (
-        ("gate", gate),
-        ("radix", radix),
-        ("firsts", np.ascontiguousarray(leaves["key"][:, 0])),
-        ("leaves", leaves),
-        ("records", keys.records),
-        ("pool", keys.pool),
-    ):
-        lines[name] = line
+    index: npt.NDArray[Any] = np.frombuffer(memory, np.dtype(btf.struct("ip6_index")), 1)[0]
+    index["gate"][:] = _gate(rows, layout["IP6_GATE_BITS"])
+    index["radix"][: len(radix)] = radix
+    index["firsts"][: len(firsts)] = firsts
+
+    line = 0
+    begins = []
+    for part in (leaves, keys.records, keys.pool):
+        begins.append(line)
         raw = part.view(np.uint8).reshape(-1)
-        np.frombuffer(memory, np.uint8, len(raw), line * _LINE)[:] = raw
+        np.frombuffer(memory, np.uint8, len(raw), (layout["IP6_BLOCK_LINES"] + line) * _LINE)[:] = raw
         line += -(-len(raw) // _LINE)
-    head = btf.struct("ip6_head")(base=base, shift=shift, parts=len(radix) - 1, **lines)
-    memory[: ctypes.sizeof(head)] = bytes(head)
+    _, records, pool = begins
+    for name, value in (
+        ("base", base),
+        ("shift", shift),
+        ("last", len(radix) - 2),
+        ("records", records),
+        ("pool", pool),
+    ):
+        index["head"][name] = value
 
 
 def _without_length_0(rows: Rows) -> Rows:
@@ -95,8 +100,7 @@ def _longer(rows: Rows, longer: np.dtype[Any]) -> npt.NDArray[Any]:
     return made
 
 
-def _leaves(keys: _Keys, layout: dict[str, int], leaf: np.dtype[Any]) -> tuple[npt.NDArray[Any], int]:
-    """The leaves, and the first key, free places left aside."""
+def _leaves(keys: _Keys, layout: dict[str, int], leaf: np.dtype[Any]) -> npt.NDArray[Any]:
     width = layout["IP6_LEAF_KEYS"]
     count = -(-len(keys.key) // width)
     leaves = np.zeros(count, leaf)
@@ -107,23 +111,23 @@ def _leaves(keys: _Keys, layout: dict[str, int], leaf: np.dtype[Any]) -> tuple[n
     leaves["lengths"] = lengths.view("<u8")[:, 0]
     long = np.count_nonzero(lengths == layout["IP6_LONG"], axis=1)
     leaves["rank"] = np.cumsum(long) - long
-    return leaves, int(keys.key[0])
+    return leaves
 
 
-def _radix(firsts: _U64, base: int, last: int, bits: int) -> tuple[npt.NDArray[np.uint32], int, int]:
-    """How many leaves begin before each part of the range from `base` to `last`; base; shift.
+def _shift(distance: int, leaves: int, most: int) -> int:
+    """By how much to shift distances from the first key: few leaves in a part, and no part after `most`."""
+    shift = max(0, distance.bit_length() - min(most.bit_length(), leaves.bit_length() + 2))
+    return shift if distance >> shift <= most else shift + 1
 
-    As many parts as make most of them hold a leaf or none, and one element more for the end.
-    """
-    wanted = min(bits, len(firsts).bit_length() + 2)
-    shift = max(0, (last - base).bit_length() - wanted)
-    parts = ((last - base) >> shift) + 1
+
+def _radix(firsts: _U64, base: int, shift: int, last: int) -> npt.NDArray[np.uint32]:
+    """How many leaves begin before each part of the range from `base` on, to the last; and how many there are."""
     # The first leaf may begin with free places, before them all.
     before = int(firsts[0] < base)
     part = (firsts[before:] - np.uint64(base)) >> np.uint64(shift)
-    radix = np.full(parts + 1, before, np.uint32)
-    radix[1:] += np.cumsum(np.bincount(part.astype(np.int64), minlength=parts)).astype(np.uint32)
-    return radix, base, shift
+    radix = np.full(last + 2, before, np.uint32)
+    radix[1:] += np.cumsum(np.bincount(part.astype(np.int64), minlength=last + 1)).astype(np.uint32)
+    return radix
 
 
 def _gate(rows: Rows, bits: int) -> _U64:

@@ -88,8 +88,8 @@ class Sets:
 def _new_index(family: int, btf: Btf) -> Map:
     """An empty one of the only size that the outer map takes."""
     layout = btf.enum(f"ip{family}_set_layout")
-    element = {4: "ip4_element", 6: "ip6_line"}[family]
-    entries = layout["IP4_GROUPS"] + layout["IP4_LEAVES"] if family == 4 else layout["IP6_LINES"]
+    element = {4: "ip4_element", 6: "ip6_block"}[family]
+    entries = layout["IP4_GROUPS"] + layout["IP4_LEAVES"] if family == 4 else layout["IP6_BLOCKS"]
     size = _size_of(btf, element)
     try:
         return Map.create(MAP_ARRAY, 4, size, entries, name=f"filter_ip{family}_set", flags=BPF_F_MMAPABLE)
