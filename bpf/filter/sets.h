@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The drop sets. There are two banks; packets read the one that filter_bank names.
- * A change fills the other and then sets filter_bank: both families change with
- * that one store. Nothing in a bank: nothing is dropped.
+ * The drop sets. There are two banks; packets read the one that the last bit of
+ * filter_generation names. A change fills the other and then adds 1: both families
+ * change with that one store. Nothing in a bank: nothing is dropped.
  */
 #ifndef ECBPF_FILTER_SETS_H
 #define ECBPF_FILTER_SETS_H
@@ -18,7 +18,7 @@
 #define FILTER_BANKS 2
 #define FILTER_PAGE 4096
 
-__u32 filter_bank SEC(".data") = 0;
+__u32 filter_generation SEC(".data") = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
@@ -55,7 +55,7 @@ struct {
 /* address: in network byte order, as in struct packet. */
 static __always_inline bool ip4_is_listed(const __be32 *address)
 {
-	__u32 bank = filter_bank;
+	__u32 bank = filter_generation % FILTER_BANKS;
 	void *set = bpf_map_lookup_elem(&filter_ip4, &bank);
 
 	return set && ip4_set_has(set, bpf_ntohl(*address));
@@ -63,7 +63,7 @@ static __always_inline bool ip4_is_listed(const __be32 *address)
 
 static __always_inline bool ip6_is_listed(const __be32 *address)
 {
-	__u32 bank = filter_bank;
+	__u32 bank = filter_generation % FILTER_BANKS;
 	void *set = bpf_map_lookup_elem(&filter_ip6, &bank);
 
 	return set &&

@@ -70,7 +70,7 @@ def system_calls(command: list[str], log: Path) -> list[tuple[str, int, str]]:
     return found
 
 
-def disturbed(command: list[str], call: str, number: int, how: str) -> "subprocess.CompletedProcess[str]":
+def disturbed(command: list[str], call: str, number: int, how: str) -> subprocess.CompletedProcess[str]:
     """Run the command; strace does `how` to that call (``signal=KILL``, ``error=ENOSPC``)."""
     inject = f"--inject={call}:{how}:when={number}"
     trace = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", inject]
@@ -98,9 +98,13 @@ def a_stranger_by_netlink(interface: str, built: str) -> None:
     sh(f"ip link set {interface} xdpdrv obj {os.path.dirname(built)}/stranger.bpf.o sec xdp")
 
 
-def a_filter(interface: str, built: str) -> None:
+def an_empty_filter(interface: str, _built: str) -> None:
     attach(interface)
     attach_filter(interface, {})
+
+
+def a_filter(interface: str, built: str) -> None:
+    an_empty_filter(interface, built)
     list_prefixes([interface], DROP, batch_of(["10.0.0.0/8", "2001:db8:1::/48"], ["", "a tag"], time=1))
     with open(f"{os.path.dirname(built)}/prefixes", "w", encoding="ascii") as file:
         file.write("192.0.2.0/24 ours\n2001:db8::1\n")
@@ -120,6 +124,7 @@ CASES: dict[str, tuple[Callable[[str, str], None], list[str]]] = {
     "attach the filter": (a_root, ["filter", "attach", "-i", "IF", "frags_drop=off"]),
     "replace the filter": (a_filter, ["filter", "attach", "-i", "IF", "frags_drop=off"]),
     "detach the filter": (a_filter, ["filter", "detach", "-i", "IF"]),
+    "first drop": (an_empty_filter, ["filter", "drop", "-i", "IF", "192.0.2.1"]),
     "drop": (a_filter, ["filter", "drop", "-i", "IF", "192.0.2.1", "2001:db8::1"]),
     "allow": (a_filter, ["filter", "allow", "-i", "IF", "10.1.0.0/16", "2001:db8:1::1"]),
     "load": (a_filter, ["filter", "load", "-i", "IF", "--replace", "LIST"]),

@@ -4,39 +4,61 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from typing import Any
 
 from ecbpf.cli.parser import add_interfaces, interfaces_of
 from ecbpf.errors import UsageError
 
-__all__ = ["add_arguments", "attach", "list_all", "print_summaries", "run", "serve", "show_status", "unlist"]
+__all__ = [
+    "add_arguments",
+    "add_statsd_arguments",
+    "attach",
+    "change_settings",
+    "clear",
+    "clear_status",
+    "comma_separated",
+    "detach",
+    "list_all",
+    "print_host_bits",
+    "print_json",
+    "print_summaries",
+    "run",
+    "serve",
+    "show_status",
+    "statsd_at",
+    "unlist",
+]
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
     from ecbpf.filter.change import Summary
+    from ecbpf.metrics.statsd import Statsd
 
 _VERBS = {
     "attach": "put the filter in slot 2, or replace it there: sets, settings and counts stay",
-    "detach": "take it out, with its sets",
+    "detach": "take it out, with its sets and counts",
     "status": "settings, listed prefixes, counts",
     "clear": "empty the drop set",
     "clear-status": "set the counts to zero",
-    "drop": "list sources whose packets are dropped",
-    "undrop": "take them off the list",
-    "allow": "list sources whose packets are not dropped, though they are on the other list",
-    "unallow": "take them off the list",
-    "list": "print a list, one prefix and tag a line",
-    "load": "add a file of prefixes to the drop set, or put it in its place",
+    "drop": "drop packets of these sources: add them to the drop set",
+    "undrop": "take them out of the drop set",
+    "allow": "never drop these sources, whatever the drop set says: add them to the allow set",
+    "unallow": "take them out of the allow set",
+    "list": "print the drop set, a prefix and its tag a line",
+    "load": "add a file of prefixes to the drop set, or replace it by the file",
     "save": "write the drop set to a file that load takes",
     "set": "change settings",
     "check": "say whether an address is dropped, and by which entry",
     "statsd": "send the counts to a statsd daemon once a second, until stopped",
-    "watch": "keep the filter's idea of this host's own addresses current, until stopped",
+    "watch": "tell the filter when this host's own addresses change, until stopped",
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A parser a verb."""
+    from ecbpf.filter.settings import DEFAULTS
+
     verbs = parser.add_subparsers(dest="filter_verb", metavar="VERB", required=True)
     made = {}
     for name, text in _VERBS.items():
@@ -44,18 +66,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_interfaces(made[name], plain=False)
         made[name].add_argument("--debug", action="store_true", help="show where an error came from")
     for name in ("drop", "undrop", "allow", "unallow"):
-        made[name].add_argument("prefixes", metavar="PREFIX", nargs="+", help="an address, or ADDRESS/LENGTH")
+        made[name].add_argument("prefixes", metavar="PREFIX", nargs="+", help="ADDRESS or ADDRESS/LENGTH")
     for name in ("drop", "allow"):
-        made[name].add_argument("--tag", metavar="TEXT", default="", help="why: 63 bytes at most")
+        made[name].add_argument("--tag", metavar="TEXT", default="", help="why they are there: 63 bytes at most")
     for name in ("drop", "undrop", "allow", "unallow", "load", "clear", "set"):
         made[name].add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     for name in ("status", "list", "check"):
         made[name].add_argument("--json", action="store_true", help="as JSON")
     made["list"].add_argument("--allowed", action="store_true", help="the allow set instead of the drop set")
-    made["load"].add_argument("file", metavar="FILE", help="`prefix [tag]` a line, # for comments; -: stdin")
-    made["load"].add_argument("--replace", action="store_true", help="instead of what is listed, not beside it")
+    made["load"].add_argument("file", metavar="FILE", help="`prefix [tag]` a line, # begins a comment; -: stdin")
+    made["load"].add_argument("--replace", action="store_true", help="the drop set becomes what the file says")
     made["save"].add_argument("file", metavar="FILE", help="-: standard output")
-    made["set"].add_argument("settings", metavar="NAME=VALUE", nargs="+", help="see README, The filter")
+    made["set"].add_argument("settings", metavar="NAME=VALUE", nargs="+", help=f"NAME: {', '.join(DEFAULTS)}")
     made["check"].add_argument("addresses", metavar="ADDRESS", nargs="+")
     made["attach"].add_argument("settings", metavar="NAME=VALUE", nargs="*", help="settings, as for set")
     made["attach"].add_argument("--filename", metavar="F", default="", help="another object of the filter")
@@ -64,11 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_statsd_arguments(parser: argparse.ArgumentParser, prefix: str) -> None:
     """Host, port, what to do at the end. prefix: of the flags."""
-    parser.add_argument(f"--{prefix}host", metavar="H", default="127.0.0.1", help="of the daemon (127.0.0.1)")
-    parser.add_argument(f"--{prefix}port", metavar="P", type=port_number, default=8125, help="its port (8125)")
-    parser.add_argument(
-        f"--{prefix}detach-on-exit", action="store_true", help="take the filter off when stopped by SIGTERM"
-    )
+    parser.add_argument(f"--{prefix}host", metavar="H", help="of the daemon (127.0.0.1)")
+    parser.add_argument(f"--{prefix}port", metavar="P", type=port_number, help="its port (8125)")
+    parser.add_argument(f"--{prefix}detach-on-exit", action="store_true", help="take the filter off when stopped")
 
 
 def port_number(text: str) -> int:
@@ -93,20 +113,19 @@ def run(options: argparse.Namespace) -> int:
         case "clear-status":
             clear_status(interfaces)
         case "drop" | "allow":
-            prefixes = _comma_separated(options.prefixes)
+            prefixes = comma_separated(options.prefixes)
             tags = [options.tag] * len(prefixes)
             list_all(interfaces, options.filter_verb, prefixes, tags, dry_run=options.dry_run)
         case "undrop" | "unallow":
             kind = options.filter_verb.removeprefix("un")
-            unlist(interfaces, kind, _comma_separated(options.prefixes), dry_run=options.dry_run)
+            unlist(interfaces, kind, comma_separated(options.prefixes), dry_run=options.dry_run)
         case "set":
             change_settings(interfaces, _settings(options.settings), dry_run=options.dry_run)
         case "statsd":
-            serve(interfaces, options.host, options.port, detach_on_exit=options.detach_on_exit)
+            with closing(statsd_at(options.host, options.port)) as statsd:
+                serve(interfaces, statsd, detach_on_exit=options.detach_on_exit)
         case "watch":
-            from ecbpf.filter.service import serve as serve_alone
-
-            serve_alone(interfaces)
+            serve(interfaces)
         case _:
             from ecbpf.cli import filter_lists
 
@@ -178,8 +197,9 @@ def list_all(interfaces: list[str], kind: str, prefixes: list[str], tags: list[s
     from ecbpf.filter.change import list_prefixes
 
     batch = batch_of(prefixes, tags, time=int(time.time()))
+    summaries = list_prefixes(interfaces, kind, batch, dry_run=dry_run)
     print_host_bits(batch.had_host_bits, batch.example)
-    print_summaries(list_prefixes(interfaces, kind, batch, dry_run=dry_run), dry_run=dry_run)
+    print_summaries(summaries, dry_run=dry_run)
 
 
 def unlist(interfaces: list[str], kind: str, texts: list[str], *, dry_run: bool) -> None:
@@ -189,56 +209,69 @@ def unlist(interfaces: list[str], kind: str, texts: list[str], *, dry_run: bool)
 
     prefixes = [parse_prefix(text) for text in texts]
     with_host_bits = [text for text, prefix in zip(texts, prefixes, strict=True) if prefix.had_host_bits]
+    summaries = unlist_prefixes(interfaces, kind, prefixes, dry_run=dry_run)
     print_host_bits(len(with_host_bits), with_host_bits[0] if with_host_bits else "")
-    print_summaries(unlist_prefixes(interfaces, kind, prefixes, dry_run=dry_run), dry_run=dry_run)
+    print_summaries(summaries, dry_run=dry_run)
 
 
 def change_settings(interfaces: list[str], settings: dict[str, bool | int], *, dry_run: bool = False) -> None:
     """Change settings of each filter, and say what was before."""
     from ecbpf.filter.running import find_filter
+    from ecbpf.filter.settings import check_settings
 
-    for running in [find_filter(interface) for interface in interfaces]:
+    every = [find_filter(interface) for interface in interfaces]
+    for running in every:
+        check_settings(running.settings, settings)
+    for running in every:
         before = running.settings
         if not dry_run:
             running.set(settings)
         for name, value in settings.items():
-            to = f"{'would be' if dry_run else 'is'} {_word(value)}"
-            print(f"{running.interface}: {name} {to}, was {_word(before[name])}")
+            now, then = ("would be", "is") if dry_run else ("is", "was")
+            print(f"{running.interface}: {name} {now} {_word(value)}, {then} {_word(before[name])}")
 
 
-def serve(interfaces: list[str], host: str, port: int, *, detach_on_exit: bool) -> None:
-    """Send the counts to statsd until stopped."""
+def statsd_at(host: str | None, port: int | None) -> Statsd:
+    """The statsd daemon that the command line names. Raises DataError if there is no such host."""
+    from ecbpf.metrics.statsd import DEFAULT_PORT, Statsd
+
+    return Statsd("127.0.0.1" if host is None else host, DEFAULT_PORT if port is None else port)
+
+
+def serve(interfaces: list[str], statsd: Statsd | None = None, *, detach_on_exit: bool = False) -> None:
+    """Keep the filters' local addresses current, and send the counts to statsd, until stopped."""
     from ecbpf.filter.service import serve as serve_interfaces
-    from ecbpf.metrics.statsd import Statsd
 
-    serve_interfaces(interfaces, Statsd(host, port), detach_on_exit=detach_on_exit)
+    serve_interfaces(interfaces, statsd, detach_on_exit=detach_on_exit)
 
 
 def print_host_bits(count: int, example: str) -> None:
-    """Say that prefixes were not as given."""
+    """Say that prefixes were not as given. count: how many; example: the first of them."""
+    from ecbpf.filter.prefix import parse_prefix
+
     if count:
-        others = f" and of {count - 1} more" if count > 1 else ""
-        print(f"host bits of {example}{others} cleared")
+        others = f", and {count - 1} more" if count > 1 else ""
+        print(f"host bits cleared: {example} is {parse_prefix(example)}{others}")
 
 
 def print_summaries(summaries: list[Summary], *, dry_run: bool) -> None:
     """Say what was done to each interface; warnings go to standard error."""
     for each in summaries:
-        parts = [(each.added, "added to"), (each.removed, "removed from")]
-        done = [f"{count} {what} the {each.kind} set" for count, what in parts if count]
-        done += [f"{each.renewed} renewed"] * bool(each.renewed)
-        would = "would be: " if dry_run else ""
-        print(f"{each.interface}: {would}{', '.join(done) or 'no change'}; {each.total} listed")
+        parts = [(each.added, "added"), (each.removed, "removed"), (each.renewed, "renewed")]
+        done = ", ".join(f"{count} {what}" for count, what in parts if count)
+        would = "dry run: " if dry_run else ""
+        print(f"{each.interface}: {would}{done or 'nothing to change'}; {each.total} in the {each.kind} set")
         for note in each.notes:
             print(f"{each.interface}: {note}")
         for warning in each.warnings:
             print(f"ecbpf: warning: {warning}", file=sys.stderr)
 
 
-def _comma_separated(words: list[str]) -> list[str]:
+def comma_separated(words: list[str]) -> list[str]:
+    """The parts of words between commas. Raises UsageError if one is empty."""
     found = [part for word in words for part in word.split(",")]
     if "" in found:
-        raise UsageError(" ".join(words), "an empty prefix", "give prefixes separated by blanks or commas")
+        raise UsageError(repr(" ".join(words)), "nothing before or after a comma", "separate by blanks or commas")
     return found
 
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from typing import Any, BinaryIO
 
-from ecbpf.cli.filter import print_host_bits, print_json, print_summaries
+from ecbpf.cli.filter import comma_separated, print_host_bits, print_json, print_summaries
 from ecbpf.errors import DataError, EcbpfError, UsageError
 from ecbpf.filter.change import list_prefixes
 from ecbpf.filter.files import lines_of, read_prefixes
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, interfaces: list[str]) -> None:
         case "save":
             _save(interfaces, options.file)
         case "check":
-            _check(interfaces, options.addresses, as_json=options.json)
+            _check(interfaces, comma_separated(options.addresses), as_json=options.json)
 
 
 def _list(interfaces: list[str], kind: str, *, as_json: bool) -> None:
@@ -50,16 +50,17 @@ def _list(interfaces: list[str], kind: str, *, as_json: bool) -> None:
 def _load(interfaces: list[str], path: str, *, replace: bool, dry_run: bool) -> None:
     for interface in interfaces:
         find_filter(interface)  # before a large file is read for nothing
+    is_stdin = path == "-"
+    name = "standard input" if is_stdin else path or "''"
+    if is_stdin and sys.stdin is None:  # and its number may be another file's by now
+        raise DataError(name, "closed", "give a file of prefixes")
     try:
-        if path == "-":
-            batch = _read(sys.stdin.buffer, "standard input")
-        else:
-            with open(path, "rb") as file:
-                batch = _read(file, path)
+        with open(0 if is_stdin else path, "rb", closefd=not is_stdin) as file:
+            batch = _read(file, name)
     except OSError as error:
-        raise DataError(path, error.strerror or str(error), "give a file of prefixes, or -") from None
-    print_host_bits(batch.had_host_bits, batch.example)
+        raise DataError(name, error.strerror or str(error), "give a file of prefixes, or -") from None
     summaries = list_prefixes(interfaces, DROP, batch, replace=replace, dry_run=dry_run)
+    print_host_bits(batch.had_host_bits, batch.example)
     print_summaries(summaries, dry_run=dry_run)
 
 
@@ -84,31 +85,36 @@ def _save(interfaces: list[str], path: str) -> None:
         for line in lines_of(lists, DROP):
             print(line)
         return
-    _write(lists, path)
-    print(f"{interfaces[0]}: {lists.count(DROP)} prefixes written to {path}")
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "w", encoding="utf-8") as device:
+                device.writelines(f"{line}\n" for line in lines_of(lists, DROP))
+        else:
+            _write(lists, os.path.realpath(path))
+    except OSError as error:
+        raise EcbpfError(path or "''", error.strerror or str(error), "save it elsewhere") from None
+    count = lists.count(DROP)
+    print(f"{interfaces[0]}: {count} {'prefix' if count == 1 else 'prefixes'} written to {path}")
 
 
 def _write(lists: Lists, path: str) -> None:
-    """Write a file of that name, whole or not at all."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w",
-            encoding="utf-8",
-            dir=os.path.dirname(path) or ".",
-            prefix=f".{os.path.basename(path)}.",
-            delete=False,
-        ) as file:
-            try:
-                file.writelines(f"{line}\n" for line in lines_of(lists, DROP))
-                file.flush()
-                os.fsync(file.fileno())
-                os.chmod(file.name, 0o644)
-                os.rename(file.name, path)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-    except OSError as error:
-        raise EcbpfError(path, error.strerror or str(error), "save it elsewhere") from None
+    """Write a file of that name, whole or not at all. Raises OSError."""
+    with tempfile.NamedTemporaryFile(
+        "w",
+        encoding="utf-8",
+        dir=os.path.dirname(path) or ".",
+        prefix=f".{os.path.basename(path)}.",
+        delete=False,
+    ) as file:
+        try:
+            file.writelines(f"{line}\n" for line in lines_of(lists, DROP))
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(file.name, 0o644)
+            os.rename(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
 
 
 def _check(interfaces: list[str], texts: list[str], *, as_json: bool) -> None:

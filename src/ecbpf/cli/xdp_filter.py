@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 
 from ecbpf.cli import filter as commands
 from ecbpf.cli.main import run
@@ -18,7 +19,7 @@ def build_parser() -> Parser:
     parser = Parser(prog="xdp_filter", description="drop sources and fragments: slot 2")
     verbs = parser.add_mutually_exclusive_group()
     verbs.add_argument("--attach", action="store_true", help="fill the slot, or replace the filter there")
-    verbs.add_argument("--detach", action="store_true", help="empty it")
+    verbs.add_argument("--detach", action="store_true", help="empty it: the filter's sets and counts are gone")
     verbs.add_argument("--status", action="store_true", help="settings, dropped sources, counts")
     verbs.add_argument("--clear", action="store_true", help="drop no source any more")
     verbs.add_argument("--clear-status", action="store_true", help="set the counts to zero")
@@ -34,7 +35,7 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--ptb-max-pps", metavar="N", help="Packet Too Big answers a CPU and second at most, 0: none"
     )
-    parser.add_argument("--statsd", action="store_true", help="send the counts to statsd until stopped")
+    parser.add_argument("--statsd", action="store_true", help="send the counts to statsd, until stopped")
     commands.add_statsd_arguments(parser, "statsd-")
     parser.add_argument("--program", metavar="F", default="", help="with --attach: another object of the filter")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
@@ -50,6 +51,17 @@ def _act(options: argparse.Namespace) -> int:
     settings = _settings(options)
     _check(options, settings)
     interfaces = interfaces_of(options)
+    if not options.statsd:
+        _change_or_show(options, interfaces, settings)
+        return 0
+    with closing(commands.statsd_at(options.statsd_host, options.statsd_port)) as statsd:
+        _change_or_show(options, interfaces, settings)
+        sys.stdout.flush()
+        commands.serve(interfaces, statsd, detach_on_exit=options.statsd_detach_on_exit)
+    return 0
+
+
+def _change_or_show(options: argparse.Namespace, interfaces: list[str], settings: dict[str, bool | int]) -> None:
     if options.attach:
         commands.attach(interfaces, settings, options.program)
     elif options.detach:
@@ -61,20 +73,12 @@ def _act(options: argparse.Namespace) -> int:
     elif options.clear_status:
         commands.clear_status(interfaces)
     elif options.drop:
-        prefixes = options.ips.split(",")
+        prefixes = commands.comma_separated([options.ips])
         commands.list_all(interfaces, "drop", prefixes, _tags(options.tags, len(prefixes)), dry_run=False)
     elif options.no_drop:
-        commands.unlist(interfaces, "drop", options.ips.split(","), dry_run=False)
+        commands.unlist(interfaces, "drop", commands.comma_separated([options.ips]), dry_run=False)
     elif settings:
         commands.change_settings(interfaces, settings)
-    if options.statsd:
-        commands.serve(
-            interfaces,
-            options.statsd_host,
-            options.statsd_port,
-            detach_on_exit=options.statsd_detach_on_exit,
-        )
-    return 0
 
 
 def _settings(options: argparse.Namespace) -> dict[str, bool | int]:
@@ -92,10 +96,10 @@ def _check(options: argparse.Namespace, settings: dict[str, bool | int]) -> None
     """Raise UsageError for flags that do not go together."""
     lists = options.drop or options.no_drop
     others = options.detach or options.status or options.clear or options.clear_status or lists
-    if not (options.attach or others or settings or options.statsd):
-        raise UsageError("xdp_filter", "nothing to do", "see xdp_filter --help")
-    if lists != (options.ips is not None):
-        raise UsageError("xdp_filter", "--drop and --no-drop go with --ips", "give both")
+    if lists and options.ips is None:
+        raise UsageError("xdp_filter", "--drop and --no-drop need --ips", "--ips ADDRESS,ADDRESS/LENGTH")
+    if not lists and options.ips is not None:
+        raise UsageError("xdp_filter", "--ips goes with --drop or --no-drop")
     if options.tags is not None and not options.drop:
         raise UsageError("xdp_filter", "--tags goes with --drop")
     if options.json and not options.status:
@@ -106,8 +110,10 @@ def _check(options: argparse.Namespace, settings: dict[str, bool | int]) -> None
         raise UsageError("xdp_filter", "--frags-drop, --no-frags-drop and --ptb-max-pps go with --attach or alone")
     if options.statsd and others:
         raise UsageError("xdp_filter", "--statsd goes with --attach, with settings, or alone")
-    if not options.statsd and options.statsd_detach_on_exit:
-        raise UsageError("xdp_filter", "--statsd-detach-on-exit goes with --statsd")
+    if not options.statsd and (options.statsd_host or options.statsd_port or options.statsd_detach_on_exit):
+        raise UsageError("xdp_filter", "--statsd-host, --statsd-port and --statsd-detach-on-exit go with --statsd")
+    if not (options.attach or others or settings or options.statsd):
+        raise UsageError("xdp_filter", "nothing to do", "see xdp_filter --help")
 
 
 def _tags(text: str | None, count: int) -> list[str]:
@@ -117,7 +123,7 @@ def _tags(text: str | None, count: int) -> list[str]:
     if len(tags) != count:
         raise UsageError(
             f"--tags {text!r}",
-            f"{len(tags)} tags for {count} addresses",
-            "a comma separates tags; give one for each of --ips",
+            f"tags: {len(tags)}, addresses: {count}",
+            "give a tag for each of --ips; a comma separates them",
         )
     return tags

@@ -18,9 +18,9 @@ def is_dropped(lists: Lists, text: str) -> bool:
 def locked_out(interface: str, before: Lists, after: Lists) -> list[str]:
     """A warning for each address that one will miss, dropped after the change and not before it."""
     watched = [(str(address), "this host's default gateway") for address in gateways()]
-    watched += [(str(address), "whose ssh session comes from there") for address in ssh_peers()]
+    watched += [(str(address), "where an ssh session comes from") for address in ssh_peers()]
     return [
-        f"{interface}: drops {address}, {who}; ecbpf filter allow -i {interface} {address} keeps it"
+        f"{interface}: drops {address}, {who}; ecbpf filter allow -i {interface} {address} lets it through"
         for address, who in dict(watched).items()
         if is_dropped(after, address) and not is_dropped(before, address)
     ]

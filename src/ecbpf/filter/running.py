@@ -53,13 +53,13 @@ class RunningFilter:
 def find_filter(interface: str) -> RunningFilter:
     """The filter on the interface. Raises EcbpfError (no filter, no root array), DataError, KernelError."""
     program = program_in(find_root(interface), SLOT)
+    attach = f"ecbpf filter attach -i {interface}"
     if program is None:
-        why = f"no filter in slot {SLOT}"
-    elif program.name != PROGRAM:
+        raise EcbpfError(interface, f"no filter in slot {SLOT}", f"attach it: {attach}")
+    if program.name != PROGRAM:
         why = f"slot {SLOT} holds {program.name}, which is no filter"
-    else:
-        return RunningFilter(interface, maps_of(program))
-    raise EcbpfError(interface, why, f"attach it: ecbpf filter attach -i {interface}")
+        raise EcbpfError(interface, why, f"{attach} replaces it")
+    return RunningFilter(interface, maps_of(program))
 
 
 def attach_filter(interface: str, settings: Settings, filename: str = "") -> str:

@@ -1,12 +1,14 @@
 """The sets of a running filter: read what is listed, and put other sets in their place, whole.
 
 A bank (bpf/filter/sets.h) has an index a family and the lists they were made of. A change fills the bank that
-packets do not read, and then stores its number in filter_bank: that store is the change, for both families and
-the lists at once. Killed before it, all is as it was; after it, all is new.
+packets do not read, and then adds 1 to filter_generation, whose last bit names the bank that they do: that
+store is the change, for both families and the lists at once. Killed before it, all is as it was; after it, all is
+new.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -40,23 +42,28 @@ class Sets:
     def read(self) -> Lists:
         """What is listed now. Raises KernelError."""
         while True:
-            bank = self._bank()
-            with_number = self._maps["filter_lists"].get(bank)
-            if with_number is None:
-                lists = Lists.empty()
-            else:
-                with open_map(with_number) as pages:
-                    lists = Lists.read(pages.memory())
-            if bank == self._bank():
-                return lists
+            generation = self._globals.filter_generation
+            lists = self._read_bank(generation % 2)
+            # If a change came in between, look again.
+            if generation == self._globals.filter_generation:
+                return lists or Lists.empty()
 
-    def _bank(self) -> int:
-        return int(self._globals.filter_bank)
+    def _read_bank(self, bank: int) -> Lists | None:
+        number = self._maps["filter_lists"].get(bank)
+        if number is None:
+            return None
+        try:
+            with open_map(number) as pages:
+                return Lists.read(pages.memory())
+        except KernelError as error:
+            if error.errno == errno.ENOENT:  # gone between the two calls
+                return None
+            raise
 
     def change(self, lists: Lists, before: Lists) -> None:
         """Put `lists` in the place of `before`, what read() gave; under the lock. Raises KernelError."""
-        old = self._bank()
-        new = 1 - old
+        generation = self._globals.filter_generation
+        old, new = generation % 2, (generation + 1) % 2
         # The kernel returns from a change to a map of maps when no program runs any more that began before it
         # (maybe_wait_bpf_programs() in kernel/bpf/syscall.c): so no packet still reads the bank that the last
         # change left, when it is filled here; nor the one left below, when it is emptied.
@@ -68,7 +75,7 @@ class Sets:
             else:
                 number = self._maps[outer].get(old)
                 _put(self._maps[outer], new, None if number is None else open_map(number))
-        self._globals.filter_bank = new
+        self._globals.filter_generation = (generation + 1) % (1 << 32)
         _put(self._maps["filter_lists"], old, None)
         for outer in _OUTER.values():
             _put(self._maps[outer], old, None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Collection
 from typing import Any
 
-from ecbpf.errors import UsageError
+from ecbpf.errors import EcbpfError, UsageError
 
-__all__ = ["DEFAULTS", "parse_setting", "read_settings", "write_settings"]
+__all__ = ["DEFAULTS", "check_settings", "parse_setting", "read_settings", "write_settings"]
 
 Settings = dict[str, bool | int]
 
@@ -35,9 +36,18 @@ def parse_setting(text: str) -> tuple[str, bool | int]:
         if value.lower() not in _WORDS:
             raise UsageError(f"{name}={value}", "neither on nor off", f"{name}=on or {name}=off")
         return name, _WORDS[value.lower()]
-    if not (value.isascii() and value.isdigit()) or int(value) > _MAX_NUMBER:
+    is_number = value.isascii() and value.isdigit() and len(value) <= len(str(_MAX_NUMBER))
+    if not is_number or int(value) > _MAX_NUMBER:
         raise UsageError(f"{name}={value}", "no number of packets a second", f"give 0 (off) to {_MAX_NUMBER}")
     return name, int(value)
+
+
+def check_settings(known: Collection[str], wanted: Settings) -> None:
+    """Raise EcbpfError if a filter, which knows some settings, is of a version without one that is wanted."""
+    for name in wanted:
+        if name not in known:
+            why = "the filter is of a version without this setting"
+            raise EcbpfError(name, why, "ecbpf filter attach upgrades it")
 
 
 def read_settings(live: Any) -> Settings:
@@ -49,6 +59,7 @@ def read_settings(live: Any) -> Settings:
 
 
 def write_settings(live: Any, settings: Settings) -> None:
-    """Store some settings: the next packet meets them."""
+    """Store some settings: the next packet meets them. Raises as check_settings(), and stores none."""
+    check_settings(live._names_, settings)
     for name, value in settings.items():
         setattr(live, name, value)

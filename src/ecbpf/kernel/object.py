@@ -67,7 +67,7 @@ class Object(Closing):
         self._definitions = dict(self._each_map())
         self.program_names = [name for name, _ in self._each_program()]
         for section, map_ in self._sections():
-            self._take_initial(section, map_)
+            self._take_initial("." + section.split(".", 1)[1], map_)
 
     @classmethod
     def open(cls, path: str) -> Self:
@@ -105,9 +105,9 @@ class Object(Closing):
         return found
 
     def _sections(self) -> list[tuple[str, int]]:
-        """The maps that hold global variables, by their section's name."""
+        """The maps that hold global variables: ``OBJECT.data``…"""
         return [
-            ("." + name.split(".", 1)[1], map_)
+            (name, map_)
             for name, map_ in self._definitions.items()
             if lib.bpf_map__is_internal(map_) and "." in name and not name.endswith(".kconfig")
         ]
@@ -174,8 +174,8 @@ class Object(Closing):
             self.maps[name] = map_of_descriptor(os.dup(lib.bpf_map__fd(map_)), None)
         for name, program in self._each_program():
             self.programs[name] = Program(os.dup(lib.bpf_program__fd(program)))
-        for _, map_ in self._sections():
-            section = self.maps[lib.bpf_map__name(map_).decode()]
+        for name, _ in self._sections():
+            section = self.maps[name]  # libbpf calls a shared one as the map it was shared with
             if section.info.btf_value_type_id:
                 map_globals(section, self.globals)
 

@@ -2,10 +2,15 @@
 
 import errno
 import ipaddress
+import json
 import os
 import socket
+import subprocess
+from typing import Any
 
 import psutil
+
+from ecbpf.errors import MissingError
 
 __all__ = ["AddressEvents", "IpAddress", "gateways", "own_addresses", "ssh_peers"]
 
@@ -14,7 +19,6 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 _SSH_PORT = 22
 _ROOM = 65536
 _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x10, 0x100  # <linux/rtnetlink.h>
-_RTF_GATEWAY = 0x2  # <linux/route.h>
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
@@ -22,30 +26,33 @@ def own_addresses() -> set[IpAddress]:
     """The addresses by which this host itself is reached: VIPs, which other directors have too, are none.
 
     A VIP is what load balancers make it: an address without a network around it (/32, /128) on an interface that
-    has others, or on a loopback or dummy interface, which no wire leads to.
+    has others, link-local ones aside, or on a loopback or dummy interface, which no wire leads to.
     """
     states = psutil.net_if_stats()
-    found: set[IpAddress] = set()
-    for name, addresses in psutil.net_if_addrs().items():
+    here: dict[tuple[str, int], list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]] = {}
+    for label, addresses in psutil.net_if_addrs().items():
+        name = label.partition(":")[0]  # addresses with a label (`ip address add ... label eth0:1`) come under it
         flags = states[name].flags.split(",") if name in states else []
         if "loopback" in flags or ("noarp" in flags and "pointopoint" not in flags):
             continue
-        for family in _FAMILIES:
-            here = [
-                ipaddress.ip_interface(f"{each.address.partition('%')[0]}/{_length(each.netmask)}")
-                for each in addresses
-                if each.family == family
-            ]
-            in_networks = [each for each in here if each.network.num_addresses > 1]
-            found |= {each.ip for each in in_networks or here}
+        for each in addresses:
+            if each.family in _FAMILIES:
+                here.setdefault((name, each.family), []).append(_interface_address(each.address, each.netmask))
+    found: set[IpAddress] = set()
+    for every in here.values():
+        found |= {each.ip for each in every if each.is_link_local}
+        wider = [each for each in every if not each.is_link_local]
+        in_networks = [each for each in wider if each.network.num_addresses > 1]
+        found |= {each.ip for each in in_networks or wider}
     return found
 
 
-def _length(netmask: str | None) -> str:
-    """A netmask as ip_interface() takes it: it knows those of IPv4 as they are."""
+def _interface_address(address: str, netmask: str | None) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
+    """An address with its network. netmask: as psutil has it; ip_interface() knows those of IPv4."""
+    plain = address.partition("%")[0]
     if netmask and ":" in netmask:
-        return str(int(ipaddress.IPv6Address(netmask)).bit_count())
-    return netmask or ""
+        return ipaddress.ip_interface(f"{plain}/{int(ipaddress.IPv6Address(netmask)).bit_count()}")
+    return ipaddress.ip_interface(f"{plain}/{netmask}" if netmask else plain)
 
 
 class AddressEvents:
@@ -75,24 +82,26 @@ class AddressEvents:
 
 
 def gateways() -> list[IpAddress]:
-    """The next hops of the default routes of both families, in the kernel's order."""
-    found: list[IpAddress] = []
-    with open("/proc/self/net/route", encoding="ascii") as table:
-        for line in table.readlines()[1:]:
-            _, target, gateway, flags, *_, mask = line.split()[:8]
-            if int(flags, 16) & _RTF_GATEWAY and int(target, 16) == int(mask, 16) == 0:
-                # As the kernel has it in memory: network order.
-                found.append(ipaddress.IPv4Address(int(gateway, 16).to_bytes(4, "little")))
-    try:
-        with open("/proc/self/net/ipv6_route", encoding="ascii") as table:
-            lines = table.readlines()
-    except FileNotFoundError:  # booted with ipv6.disable=1
-        return found
-    for line in lines:
-        target, length, _, _, hop, *_, flags, _ = line.split()
-        if int(flags, 16) & _RTF_GATEWAY and int(target, 16) == int(length, 16) == 0:
-            found.append(ipaddress.IPv6Address(bytes.fromhex(hop)))
+    """The next hops of all default routes of both families, in the kernel's order. Raises MissingError."""
+    found = []
+    for family in ("-4", "-6"):
+        for route in _default_routes(family):
+            for hop in (route, *route.get("nexthops", [])):
+                text = hop.get("gateway") or hop.get("via", {}).get("host")
+                if text:
+                    found.append(ipaddress.ip_address(text))
     return list(dict.fromkeys(found))
+
+
+def _default_routes(family: str) -> list[dict[str, Any]]:
+    """As iproute2 knows them: /proc/net/route has one next hop a route, and one table."""
+    command = ["ip", "-json", family, "route", "show", "table", "all", "default"]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True)
+    except FileNotFoundError:
+        raise MissingError("ip", "not found", "apt-get install iproute2") from None
+    # It fails where the kernel has no such family.
+    return json.loads(done.stdout or "[]") if done.returncode == 0 else []
 
 
 def ssh_peers() -> list[IpAddress]:
@@ -101,11 +110,18 @@ def ssh_peers() -> list[IpAddress]:
     texts += [
         connection.raddr.ip
         for connection in psutil.net_connections(kind="tcp")
-        if connection.raddr and connection.laddr and connection.laddr.port == _SSH_PORT
+        # Established: a flood of SYNs shows here too.
+        if connection.status == psutil.CONN_ESTABLISHED
+        and connection.raddr
+        and connection.laddr
+        and connection.laddr.port == _SSH_PORT
     ]
     peers = []
     for text in dict.fromkeys(texts):
-        address = ipaddress.ip_address(text.partition("%")[0])
+        try:
+            address = ipaddress.ip_address(text.partition("%")[0])
+        except ValueError:  # sshd says UNKNOWN where it talks to no socket
+            continue
         mapped = getattr(address, "ipv4_mapped", None)
         peers.append(mapped or address)
     return list(dict.fromkeys(peers))
