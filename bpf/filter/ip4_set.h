@@ -10,6 +10,8 @@
 #ifndef ECBPF_FILTER_IP4_SET_H
 #define ECBPF_FILTER_IP4_SET_H
 
+#include <stdbool.h>
+
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -6,24 +6,46 @@ The source of chance is a random.Random, which Hypothesis can also be.
 import struct
 from itertools import pairwise
 from random import Random
+from typing import NamedTuple
 
-__all__ = ["random_frame"]
+from tests.oracle.filter import checksum
+
+__all__ = ["Hosts", "random_frame"]
 
 _TAG_TYPES = (0x8100, 0x88A8)
 _EXTENSIONS = (0, 43, 44, 51, 60, 135, 139, 140)
 _PROTOCOLS = (6, 6, 17, 1, 58, 50, 59, 132)  # TCP, UDP, ICMP, ICMPv6, ESP, no next header, SCTP
 
 
-def random_frame(rng: Random, *, max_extensions: int = 10, max_units: int = 3) -> bytes:
-    """A frame of 14 bytes or more, with up to that many extension headers of up to that many units."""
+class Hosts(NamedTuple):
+    """Who sends to whom, by family: packed addresses, of which now and then another one is made up."""
+
+    sources: dict[int, list[bytes]]
+    targets: dict[int, list[bytes]]
+
+
+def random_frame(
+    rng: Random, *, max_extensions: int = 10, max_units: int = 3, hosts: Hosts | None = None
+) -> bytes:
+    """A frame of 14 bytes or more, with up to that many extension headers of up to that many units.
+
+    hosts: IP between these, nearly all of it, and many fragments that could be answered.
+    """
     tags = b"".join(struct.pack("!HH", rng.choice(_TAG_TYPES), rng.getrandbits(16)) for _ in range(_few(rng, 3)))
+    if hosts:
+        return _damaged(rng, _between(rng, hosts, tags, max_extensions, max_units))
     family = rng.choice((0x0800, 0x0800, 0x86DD, 0x86DD, 0x86DD, 0x0806, 0x8847, 46))
     inside = rng.randbytes(rng.randrange(46))
     if family == 0x0800:
         inside = _ip4(rng)
     elif family == 0x86DD:
         inside = _ip6(rng, max_extensions, max_units)
-    frame = bytearray(rng.randbytes(12) + tags + struct.pack("!H", family) + inside)
+    return _damaged(rng, rng.randbytes(12) + tags + struct.pack("!H", family) + inside)
+
+
+def _damaged(rng: Random, right: bytes) -> bytes:
+    """Padded, with some bits turned over, cut off, or as it was."""
+    frame = bytearray(right)
     if rng.randrange(2):
         frame += rng.randbytes(rng.randrange(20))  # Ethernet's padding
     if not rng.randrange(5):
@@ -32,6 +54,23 @@ def random_frame(rng: Random, *, max_extensions: int = 10, max_units: int = 3) -
     if not rng.randrange(5):
         del frame[14 + rng.randrange(max(len(frame) - 14, 1)) :]
     return bytes(frame)
+
+
+def _between(rng: Random, hosts: Hosts, tags: bytes, max_extensions: int, max_units: int) -> bytes:
+    """A frame as others send them, mostly: to one machine, checksum right."""
+    macs = bytearray(rng.randbytes(12))
+    if rng.randrange(16):
+        macs[0] &= 0xFE
+    if rng.randrange(2):
+        link = bytes(macs) + tags + b"\x08\x00"
+        return link + _ip4_between(rng, *(_address(rng, each[4], 4) for each in hosts))
+    packet = _ip6(rng, max_extensions, max_units)
+    addresses = _address(rng, hosts.sources[6], 16) + _address(rng, hosts.targets[6], 16)
+    return bytes(macs) + tags + b"\x86\xdd" + packet[:8] + addresses + packet[40:]
+
+
+def _address(rng: Random, known: list[bytes], size: int) -> bytes:
+    return rng.choice(known) if known and rng.randrange(10) else rng.randbytes(size)
 
 
 def _extensions(rng: Random, count: int, max_units: int, last: int) -> tuple[int, bytes]:
@@ -71,6 +110,24 @@ def _ip4(rng: Random) -> bytes:
     length = _off_by(rng, 20 + len(options) + len(payload))
     fixed = struct.pack("!BBHHHBB", version << 4 | words, rng.getrandbits(8), length, 0, fragment, 64, proto)
     return fixed + rng.randbytes(10) + options + payload
+
+
+def _ip4_between(rng: Random, source: bytes, target: bytes) -> bytes:
+    proto = rng.choice(_PROTOCOLS)
+    payload = _transport(rng, proto)
+    if proto == 1 and payload:
+        payload = bytes((rng.choice((0, 3, 4, 5, 8, 11, 12, 13, payload[0])),)) + payload[1:]
+    if rng.randrange(4):
+        payload += bytes(-len(payload) % 8)
+    version = 4 if rng.randrange(40) else rng.randrange(16)
+    words = 5 + (0 if rng.randrange(3) else _few(rng, 10)) if rng.randrange(40) else rng.randrange(16)
+    options = rng.randbytes(max(4 * words - 20, 0))
+    fragment = rng.choice((0, 0x4000, 0x2000, 0x2000, 0x2000, 1, 0x2001, 0x8000, 0xA000, rng.getrandbits(16)))
+    length = _off_by(rng, 20 + len(options) + len(payload))
+    before = struct.pack("!BBHHHBB", version << 4 | words, rng.getrandbits(8), length, 7, fragment, 64, proto)
+    behind = source + target + options
+    check = checksum(before + behind) if rng.randrange(12) else rng.getrandbits(16)
+    return before + struct.pack("!H", check) + behind + payload
 
 
 def _ip6(rng: Random, max_extensions: int, max_units: int) -> bytes:
