@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from bench.harness import ROUNDS, figures, measure, over_limit, report, select, table
+from bench.harness import ROUNDS, figures, installed, measure, over_limit, report, select, table
 from bench.machine import busy, busy_share, machine
 from bench.rows import every_row
 from ecbpf.errors import EcbpfError
@@ -35,6 +35,10 @@ def main() -> int:
         for row in rows:
             print(f"{row.id:<34} {row.what}")
         return 0
+    rows, missing = installed(rows)
+    for row in missing:
+        assert row.needs is not None
+        print(f"bench: {row.id} left out: apt-get install {row.needs[1]}", file=sys.stderr)
     if not rows or options.rounds < 1:
         print(f"bench: {options.rows}: no such row, or no round; see --list", file=sys.stderr)
         return 64

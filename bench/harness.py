@@ -8,6 +8,7 @@ around it; and what it is above it when the machine is quiet: between the lower 
 
 import fnmatch
 import gc
+import os
 import random
 import statistics
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ __all__ = [
     "Sample",
     "Spread",
     "figures",
+    "installed",
     "measure",
     "over_limit",
     "report",
@@ -40,9 +42,12 @@ class Row:
     setup: called once with a stack that takes the clean-ups; what it returns is called once a round and
     gives one measurement in `unit`. The figure of the row is what that is above its floor, or with `ratio`
     how many times its floor; with `share` a part of it, for N alike parts at once.
-    floor: the name of the row to compare with, in the same subject; none: this is a floor itself.
-    limit: the figure should not be above it. peer_of: this row is somebody else's way to do what the row
-    of that name does, or one we did not take; its figure is shown as a multiple of that row's.
+    floor: the name of the row to compare with, in the same subject; none: this is a floor itself, or with a
+    limit what it is by itself.
+    limit: the figure should not be above it; least: nor below that. peer_of: this row is somebody else's way
+    to do what the row of that name does, or one we did not take; its figure is shown as a multiple of that row's.
+    rounds: it is measured in the first so many only, because it takes seconds; 0: in all.
+    needs: what must be installed, a path and the Debian package that brings it; else the row is left out.
     """
 
     subject: str
@@ -54,7 +59,10 @@ class Row:
     ratio: bool = False
     share: int = 1
     limit: float | None = None
+    least: float | None = None
     peer_of: str = ""
+    rounds: int = 0
+    needs: tuple[str, str] | None = None
 
     @property
     def id(self) -> str:
@@ -63,6 +71,10 @@ class Row:
     @property
     def floor_id(self) -> str:
         return f"{self.subject}/{self.floor}"
+
+    @property
+    def has_figure(self) -> bool:
+        return bool(self.floor) or self.limit is not None
 
     def above(self, value: float, floor: float) -> float:
         return (value / floor if self.ratio else value - floor) / self.share
@@ -103,8 +115,12 @@ class Figure(NamedTuple):
 
     @property
     def over(self) -> bool:
-        limit = self.row.limit
-        return limit is not None and self.above is not None and self.above.median > limit
+        if self.above is None:
+            return False
+        limit, least = self.row.limit, self.row.least
+        return (limit is not None and self.above.median > limit) or (
+            least is not None and self.above.median < least
+        )
 
 
 def select(rows: Sequence[Row], pattern: str) -> list[Row]:
@@ -124,10 +140,16 @@ def select(rows: Sequence[Row], pattern: str) -> list[Row]:
     return [row for row in rows if row.id in wanted]
 
 
+def installed(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The rows that can be measured here, and those that need what is not installed."""
+    missing = [row for row in rows if row.needs and not os.path.exists(row.needs[0])]
+    return [row for row in rows if row not in missing], missing
+
+
 def measure(
     rows: Sequence[Row], rounds: int, seed: int, progress: Callable[[int, int], None] = lambda _done, _of: None
 ) -> dict[str, list[Sample]]:
-    """One measurement a round of each row, by its id."""
+    """One measurement of each row in each round that it takes part in, by its id."""
     shuffled = random.Random(seed)
     samples: dict[str, list[Sample]] = {row.id: [] for row in rows}
     with ExitStack() as stack:
@@ -139,6 +161,8 @@ def measure(
         try:
             for done in range(rounds):
                 for row in shuffled.sample(rows, len(rows)):
+                    if row.rounds and done >= row.rounds:
+                        continue
                     floor = ready[row.floor_id]() if row.floor else 0
                     samples[row.id].append(Sample(ready[row.id](), floor))
                 progress(done + 1, rounds)
@@ -160,11 +184,11 @@ def low_decile(values: Sequence[float]) -> float:
 
 def figures(rows: Sequence[Row], samples: dict[str, list[Sample]]) -> list[Figure]:
     """From the measurements to what is shown, in the order of the rows."""
-    above = {row.id: spread([row.above(*pair) for pair in samples[row.id]]) for row in rows if row.floor}
+    above = {row.id: spread([row.above(*pair) for pair in samples[row.id]]) for row in rows if row.has_figure}
     found = []
     for row in rows:
         values, floors = zip(*samples[row.id], strict=True)
-        quiet = row.above(low_decile(values), low_decile(floors)) if row.floor else None
+        quiet = row.above(low_decile(values), low_decile(floors)) if row.has_figure else None
         times = None
         if row.peer_of:
             times = above[row.id].median / above[f"{row.subject}/{row.peer_of}"].median
@@ -210,6 +234,8 @@ def _cells(figure: Figure) -> tuple[str, ...]:
         quiet = f"{figure.quiet:.2f}"
     if row.limit is not None:
         limit, verdict = f"{row.limit:g}", "OVER" if figure.over else "ok"
+    elif row.least is not None:
+        limit, verdict = f">= {row.least:g}", "BELOW" if figure.over else "ok"
     elif figure.times is not None:
         verdict = f"peer: {figure.times:.1f} times {row.peer_of}"
     measured = _number(figure.measured.median, row.unit)
@@ -233,6 +259,7 @@ def report(here: dict[str, str], rounds: int, seed: int, found: Sequence[Figure]
                 "quiet": figure.quiet,
                 "share": figure.row.share,
                 "limit": figure.row.limit,
+                "least": figure.row.least,
                 "over": figure.over,
                 "peer_of": figure.row.peer_of or None,
                 "times": figure.times,

@@ -16,14 +16,18 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 
+import numpy as np
+
 from bench.packets import PACKETS
+from bench.prefixes import SOURCES
 from ecbpf.build import compile_object
 from ecbpf.chain.sharing import CHAIN_MAPS
+from ecbpf.filter.prefix import Rows
 from ecbpf.kernel.libbpf import TestRunOptions, lib, options
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.program import Program
 
-__all__ = ["REPEAT", "compiled", "load_chain", "load_program", "timed"]
+__all__ = ["REPEAT", "cold_sources", "compiled", "load_chain", "load_program", "load_slots", "timed"]
 
 REPEAT = 1_000_000
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -53,6 +57,12 @@ def load_program(stack: ExitStack, path: str, program: str = "") -> Program:
 
 def load_chain(stack: ExitStack, subprograms: dict[int, str], root: str = "") -> Program:
     """A root array without an interface, with these objects in its slots. root: its object, if not ours."""
+    return load_slots(stack, subprograms, root)[0]
+
+
+def load_slots(stack: ExitStack, subprograms: dict[int, str], root: str = "") -> tuple[Program, dict[int, Object]]:
+    """As load_chain(); and what is in the slots, to fill its maps."""
+    loaded = {}
     head = stack.enter_context(Object.open(root or compiled("root")))
     head.load()
     for slot, path in subprograms.items():
@@ -63,19 +73,32 @@ def load_chain(stack: ExitStack, subprograms: dict[int, str], root: str = "") ->
                 new.share_map(name, head.maps[name])
         new.load()
         head.maps["xdp_program_array"][slot] = new.programs[new.program_names[0]]
+        loaded[slot] = new
     head.globals.chain_occupied = _bits(subprograms)
-    return head.programs[head.program_names[0]]
+    return head.programs[head.program_names[0]], loaded
 
 
 def _bits(slots: Iterable[int]) -> int:
     return sum(1 << slot for slot in slots)
 
 
-def timed(program: Program, packet: str, *, verdict: int, repeat: int = REPEAT) -> Callable[[], float]:
-    """A measurement for a Row: nanoseconds a run on that packet, which has to end in that verdict."""
+def cold_sources(stack: ExitStack, program: Program, family: int, sources: Rows) -> Program:
+    """A program that gives each run the next one of SOURCES sources, and goes on to `program`."""
+    first = stack.enter_context(Object.open(compiled("sources")))
+    first.load()
+    memory = np.frombuffer(first.maps["sources"].memory(), ">u8").reshape(SOURCES, 2)
+    memory[:, 0], memory[:, 1] = sources["upper"], sources["lower"]
+    first.maps["measured"][0] = program
+    return first.programs[f"xdp_source_ip{family}"]
+
+
+def timed(
+    program: Program, packet: str, *, verdict: int | None = None, repeat: int = REPEAT
+) -> Callable[[], float]:
+    """A measurement for a Row: nanoseconds a run on that packet; the first has to end in the verdict, if given."""
     overhead = _call_overhead()
     result = program.test_run(PACKETS[packet]).retval
-    assert result == verdict, f"{program.name} gives {result} for {packet}, not {verdict}"
+    assert verdict in (None, result), f"{program.name} gives {result} for {packet}, not {verdict}"
 
     def once() -> float:
         return (_cpu_time(program, PACKETS[packet], repeat) - overhead) / repeat

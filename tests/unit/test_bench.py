@@ -6,9 +6,23 @@ from contextlib import ExitStack
 
 import pytest
 
-from bench.harness import Row, Sample, Spread, figures, measure, over_limit, report, select, spread, table
+from bench.harness import (
+    Row,
+    Sample,
+    Spread,
+    figures,
+    installed,
+    measure,
+    over_limit,
+    report,
+    select,
+    spread,
+    table,
+)
 from bench.machine import busy, busy_share, machine
 from bench.packets import PACKETS
+from bench.prefixes import SOURCES, common, hits, is_in, misses, near_misses, prefixes
+from bench.processes import peak
 
 
 def constant(value: float) -> Callable[[ExitStack], Callable[[], float]]:
@@ -137,6 +151,48 @@ def test_measure_takes_every_row_once_a_round_and_cleans_up() -> None:
     assert all(sorted(order) == list("abcdef") for order in orders)
     assert len(set(orders)) > 1
     assert sorted(calls[30:]) == [f"end {name}" for name in "abcdef"]
+
+
+def test_measure_takes_a_row_in_so_many_rounds_as_it_wants() -> None:
+    few = Row("s", "few", "", constant(1), limit=1, rounds=2)
+    samples = measure([few, Row("s", "all", "", constant(1))], rounds=5, seed=1)
+    assert {name: len(each) for name, each in samples.items()} == {"s/few": 2, "s/all": 5}
+
+
+def test_a_limit_needs_no_floor() -> None:
+    rows = [
+        Row("s", "seconds", "", constant(7), unit="s", limit=6),
+        Row("s", "least", "", constant(2), "seconds", ratio=True, least=3),
+    ]
+    slow, few = figures(rows, {"s/seconds": [Sample(7, 0)], "s/least": [Sample(14, 7)]})
+    assert slow.above == Spread(7, 7, 7)
+    assert few.above == Spread(2, 2, 2)
+    assert over_limit([slow, few]) == [slow, few]
+    lines = table([slow, few]).splitlines()
+    assert "7.00 s" in lines[1]
+    assert " OVER " in lines[1]
+    assert " >= 3  BELOW " in lines[2]
+
+
+def test_rows_whose_tool_is_missing_are_left_out() -> None:
+    there = Row("s", "there", "", constant(1), needs=(__file__, "here"))
+    missing = Row("s", "missing", "", constant(1), needs=("/no/such/file", "nowhere"))
+    assert installed([FLOOR, there, missing]) == ([FLOOR, there], [missing])
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_sources_are_listed_or_not(family: int) -> None:
+    rows = prefixes(family, 1000)
+    assert len(rows) == 1000
+    for make, listed in ((hits, True), (common, True), (near_misses, False), (misses, False)):
+        sources = make(family, 1000)
+        assert len(sources) == SOURCES
+        assert (is_in(rows, sources) == listed).all()
+
+
+def test_peak_is_of_the_process_not_of_this_one() -> None:
+    large = bytearray(128 << 20)
+    assert 1 < peak(["/bin/true"]) < 64 < len(large) >> 20
 
 
 def test_measure_takes_the_floor_right_before_the_row() -> None:
