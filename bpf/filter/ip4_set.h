@@ -68,14 +68,15 @@ static __always_inline __u32 ip4_leaf_of(const struct ip4_group *group, __u32 ne
 static __always_inline bool ip4_set_has(void *set, __u32 address)
 {
 	__u32 network = address >> 8 & 63, key = address >> 14;
+	__u64 bit = 1ULL << network;
 	union ip4_element *element;
 
 	element = bpf_map_lookup_elem(set, &key);
 	if (!element)
 		return false;
-	if (element->group.whole >> network & 1)
+	if (element->group.whole & bit)
 		return true;
-	if (!(element->group.part >> network & 1))
+	if (!(element->group.part & bit))
 		return false;
 
 	key = IP4_GROUPS + ip4_leaf_of(&element->group, network);

@@ -7,12 +7,13 @@
  * with few loads, everything lies in lines of 64 bytes, and these in blocks of
  * 4 MiB. The first block, the index, is looked up once, and has
  *
+ *   head      a few numbers
  *   gate      a bit for each value that a hash of the first 32 bits can have. Most
  *             addresses that are not in the set end here.
- *   radix     the range of the keys cut into equal parts: how many leaves begin
- *             before each
  *   firsts    the first key of each leaf: searched between two radixes
- *   head      a few numbers
+ *   radix     how many leaves begin before each part of the address space
+ *   sectors   what parts those are: for each value of the first 16 bits, into how many
+ *             equal ones its space is cut, and which is the first of them
  *
  * The other blocks have, one behind the other,
  *
@@ -23,8 +24,8 @@
  *             this network, or where in the pool there are several
  *   pool      lower half and length of prefixes longer than 64 bits, 4 a line
  *
- * Free places of a leaf come first, with key and length 0: only the first leaf
- * has any, and no address finds them when there is a prefix to be found.
+ * The first leaf begins with a free place or several, with key and length 0: so
+ * there is a leaf for every address, but nothing is found there.
  */
 #ifndef ECBPF_FILTER_IP6_SET_H
 #define ECBPF_FILTER_IP6_SET_H
@@ -32,35 +33,36 @@
 #include <stdbool.h>
 
 #include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-/* Enough for 2^20 + 2^17 prefixes of any kind. */
+/* Enough for 2^20 prefixes of any kind, and for what 2^10 holes make of them. */
 enum ip6_set_layout {
 	IP6_BLOCKS = 10,
 	IP6_BLOCK_LINES = 1 << 16, /* 4 MiB, the largest value before Linux 5.16 */
 	IP6_GATE_BITS = 22,
-	IP6_RADIXES = (1 << 19) - 16,
-	IP6_LEAVES = 196608,
+	IP6_LEAVES = 196592,
+	IP6_SECTORS = 1 << 16,
+	IP6_RADIXES = (1 << 19) + 16 - IP6_SECTORS,
 	IP6_LEAF_KEYS = 6,
 	IP6_LONG = 0x80,
 	IP6_SEARCH_STEPS = 21, /* halve what there can be of anything to 1 */
 };
 
 struct ip6_head {
-	__u64 base; /* the first key */
-	__u32 shift; /* of a key's distance from it, to get its radix */
-	__u32 last; /* radix */
 	/* Lines behind the index where these begin. */
 	__u32 records;
 	__u32 pool;
-	__u64 unused[5];
+	__u64 unused[7];
 };
 
 struct ip6_index {
+	struct ip6_head head;
 	__u64 gate[(1 << IP6_GATE_BITS) / 64];
 	__u64 firsts[IP6_LEAVES];
 	__u32 radix[IP6_RADIXES];
-	struct ip6_head head;
+	/* The first radix, and in the last 6 bits by how much to shift the other 48. */
+	__u32 sector[IP6_SECTORS];
 };
 
 struct ip6_leaf {
@@ -101,10 +103,10 @@ struct ip6_set {
  * Elements of the index. The verifier wants to see a bound on the very register, a
  * power of two that keeps within the block, not more: places are right anyway.
  */
-static __always_inline __u32 ip6_radix(const struct ip6_index *index, __u64 place)
+static __always_inline const __u32 *ip6_radix(const struct ip6_index *index, __u64 place)
 {
 	asm volatile("%0 &= 0x7ffff" : "+r"(place));
-	return index->radix[place];
+	return &index->radix[place];
 }
 
 static __always_inline __u64 ip6_first(const struct ip6_index *index, __u64 place)
@@ -141,10 +143,10 @@ static __always_inline bool ip6_agree(__u64 a, __u64 b, __u32 length)
 }
 
 /* Is the lower half in one of the prefixes of this network longer than 64 bits? */
-static __always_inline bool ip6_record_has(void *set, __u32 records, __u32 pool,
+static __always_inline bool ip6_record_has(void *set, const struct ip6_head *head,
 					   __u64 rank, __u64 lower)
 {
-	union ip6_line *line = ip6_line_at(set, records + (rank >> 2));
+	union ip6_line *line = ip6_line_at(set, head->records + (rank >> 2));
 	struct ip6_long *longer;
 	__u32 first, count;
 
@@ -159,13 +161,13 @@ static __always_inline bool ip6_record_has(void *set, __u32 records, __u32 pool,
 	for (int step = 0; step < IP6_SEARCH_STEPS && count > 1; step++) {
 		__u32 half = count >> 1, middle = first + half;
 
-		line = ip6_line_at(set, pool + (middle >> 2));
+		line = ip6_line_at(set, head->pool + (middle >> 2));
 		if (!line)
 			return false;
 		first += half & -(__u32)not_above(line->longer[middle & 3].lower, lower);
 		count -= half;
 	}
-	line = ip6_line_at(set, pool + (first >> 2));
+	line = ip6_line_at(set, head->pool + (first >> 2));
 	if (!line)
 		return false;
 	longer = &line->longer[first & 3];
@@ -175,13 +177,13 @@ static __always_inline bool ip6_record_has(void *set, __u32 records, __u32 pool,
 /* The last leaf that does not begin behind this key, or the one after it. */
 static __always_inline __u64 ip6_find_leaf(const struct ip6_index *index, __u64 upper)
 {
-	__u64 radix = (upper - index->head.base) >> (index->head.shift & 63);
+	__u32 sector = index->sector[upper >> 48];
+	__u64 part = (upper & 0xffffffffffff) >> (sector & 63);
+	const __u32 *radix = ip6_radix(index, (sector >> 6) + part);
 	__u64 leaf, count;
 
-	if (radix > index->head.last)
-		radix = index->head.last;
-	leaf = ip6_radix(index, radix);
-	count = ip6_radix(index, radix + 1) - leaf;
+	leaf = radix[0];
+	count = radix[1] - leaf;
 
 	for (int step = 0; step < IP6_SEARCH_STEPS && count > 1; step++) {
 		__u64 half = count >> 1;
@@ -193,23 +195,38 @@ static __always_inline __u64 ip6_find_leaf(const struct ip6_index *index, __u64 
 	return leaf + count - 1;
 }
 
-/* upper, lower: the address in host byte order. set: a map as above. */
-static __always_inline bool ip6_set_has(void *set, __u64 upper, __u64 lower)
+/* Of a leaf, which does not begin behind it, the last place that does not either. */
+static __always_inline __u32 ip6_leaf_place(const struct ip6_leaf *leaf, __u64 upper)
 {
+	if (upper >= leaf->key[3]) {
+		if (upper >= leaf->key[5])
+			return 5;
+		return upper >= leaf->key[4] ? 4 : 3;
+	}
+	if (upper >= leaf->key[2])
+		return 2;
+	return upper >= leaf->key[1] ? 1 : 0;
+}
+
+static __always_inline __u64 ip6_half(const __be32 *word)
+{
+	return (__u64)bpf_ntohl(word[0]) << 32 | bpf_ntohl(word[1]);
+}
+
+/* address: in network byte order. set: a map as above. */
+static __always_inline bool ip6_set_has(void *set, const __be32 *address)
+{
+	__u64 upper = ip6_half(address);
 	__u64 hash = (upper >> 32) * 0x9e3779b97f4a7c15 >> (64 - IP6_GATE_BITS);
 	const struct ip6_index *index;
 	union ip6_line *line;
+	__u32 place, length, zero = 0;
 	__u64 leaf, key, longer;
-	__u32 place, length, records, pool, zero = 0;
 
 	index = bpf_map_lookup_elem(set, &zero);
-	if (!index || upper < index->head.base)
-		return false;
-	if (!(index->gate[hash >> 6] >> (hash & 63) & 1))
+	if (!index || !(index->gate[hash >> 6] >> (hash & 63) & 1))
 		return false;
 
-	records = index->head.records;
-	pool = index->head.pool;
 	leaf = ip6_find_leaf(index, upper);
 	line = ip6_line_at(set, leaf);
 	if (line && upper < line->leaf.key[0])
@@ -217,10 +234,7 @@ static __always_inline bool ip6_set_has(void *set, __u64 upper, __u64 lower)
 	if (!line)
 		return false;
 
-	if (upper >= line->leaf.key[3])
-		place = upper >= line->leaf.key[4] ? 4 + (upper >= line->leaf.key[5]) : 3;
-	else
-		place = upper >= line->leaf.key[1] ? 1 + (upper >= line->leaf.key[2]) : 0;
+	place = ip6_leaf_place(&line->leaf, upper);
 	key = line->word[place & 7];
 	length = line->leaf.lengths >> 8 * place & 0xff;
 	if (!(length & IP6_LONG))
@@ -229,7 +243,8 @@ static __always_inline bool ip6_set_has(void *set, __u64 upper, __u64 lower)
 		return false;
 	longer = line->leaf.lengths & 0x808080808080 & ((1ULL << 8 * place) - 1);
 	longer = (longer >> 7) * 0x0101010101010101 >> 56;
-	return ip6_record_has(set, records, pool, line->leaf.rank + longer, lower);
+	return ip6_record_has(set, &index->head, line->leaf.rank + longer,
+			      ip6_half(address + 2));
 }
 
 #endif /* ECBPF_FILTER_IP6_SET_H */

@@ -66,10 +66,7 @@ static __always_inline bool ip6_is_listed(const __be32 *address)
 	__u32 bank = filter_generation % FILTER_BANKS;
 	void *set = bpf_map_lookup_elem(&filter_ip6, &bank);
 
-	return set &&
-	       ip6_set_has(set,
-			   (__u64)bpf_ntohl(address[0]) << 32 | bpf_ntohl(address[1]),
-			   (__u64)bpf_ntohl(address[2]) << 32 | bpf_ntohl(address[3]));
+	return set && ip6_set_has(set, address);
 }
 
 #endif /* ECBPF_FILTER_SETS_H */

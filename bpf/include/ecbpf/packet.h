@@ -335,6 +335,41 @@ static __always_inline enum reason packet_parse_l4(void *data, void *end,
 	return REASON_NONE;
 }
 
+/*
+ * The quick look at most packets: is there nothing between the Ethernet header, or
+ * its tags, and the payload but a sane IP header? No options, extension headers or
+ * fragments, lengths that fit. Returns the IP header and fills in what
+ * packet_peek() does; NULL: whatever it is, packet_parse() knows.
+ */
+static __always_inline void *packet_plain(struct xdp_md *ctx, struct packet *pkt)
+{
+	void *data = (void *)(long)ctx->data;
+	void *end = (void *)(long)ctx->data_end;
+	struct ipv6hdr *ip6;
+	struct iphdr *ip;
+	void *l3;
+
+	*pkt = (struct packet){};
+	if (packet_parse_l2(data, end, &l3, pkt))
+		return NULL;
+	ip6 = l3;
+	ip = l3;
+
+	if (pkt->ethertype == bpf_htons(ETH_P_IP)) {
+		__u32 length = bpf_ntohs(ip->tot_len);
+
+		/* Of the flags only "don't fragment" may be set. */
+		if (*(__u8 *)ip != 0x45 || length < sizeof(*ip) || l3 + length > end ||
+		    ip->frag_off & bpf_htons(0xbfff))
+			return NULL;
+		return l3;
+	}
+	if (*(__u8 *)ip6 >> 4 != 6 || ip6_ext[ip6->nexthdr].is_ext ||
+	    l3 + sizeof(*ip6) + bpf_ntohs(ip6->payload_len) > end)
+		return NULL;
+	return l3;
+}
+
 /* With the buffers behind the first, which no pointer reaches. */
 static __always_inline __u32 packet_frame_len(struct xdp_md *ctx)
 {

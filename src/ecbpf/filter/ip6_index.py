@@ -39,14 +39,13 @@ def build_ip6(rows: Rows, memory: Any, btf: Btf) -> None:
     keys = _keys(rows, layout["IP6_LONG"], np.dtype(btf.struct("ip6_long")))
     leaves = _leaves(keys, layout, np.dtype(btf.struct("ip6_leaf")))
     firsts = leaves["key"][:, 0]
-    base, last = int(keys.key[0]), int(keys.key[-1])
-    shift = _shift(last - base, len(firsts), layout["IP6_RADIXES"] - 2)
-    radix = _radix(firsts, base, shift, last - base >> shift)
+    sectors, radix = _radix(firsts, layout["IP6_SECTORS"], layout["IP6_RADIXES"])
 
     index: npt.NDArray[Any] = np.frombuffer(memory, np.dtype(btf.struct("ip6_index")), 1)[0]
     index["gate"][:] = _gate(rows, layout["IP6_GATE_BITS"])
-    index["radix"][: len(radix)] = radix
     index["firsts"][: len(firsts)] = firsts
+    index["radix"][: len(radix)] = radix
+    index["sector"][:] = sectors
 
     line = 0
     begins = []
@@ -55,15 +54,7 @@ def build_ip6(rows: Rows, memory: Any, btf: Btf) -> None:
         raw = part.view(np.uint8).reshape(-1)
         np.frombuffer(memory, np.uint8, len(raw), (layout["IP6_BLOCK_LINES"] + line) * _LINE)[:] = raw
         line += -(-len(raw) // _LINE)
-    _, records, pool = begins
-    for name, value in (
-        ("base", base),
-        ("shift", shift),
-        ("last", len(radix) - 2),
-        ("records", records),
-        ("pool", pool),
-    ):
-        index["head"][name] = value
+    _, index["head"]["records"], index["head"]["pool"] = begins
 
 
 def _without_length_0(rows: Rows) -> Rows:
@@ -102,7 +93,7 @@ def _longer(rows: Rows, longer: np.dtype[Any]) -> npt.NDArray[Any]:
 
 def _leaves(keys: _Keys, layout: dict[str, int], leaf: np.dtype[Any]) -> npt.NDArray[Any]:
     width = layout["IP6_LEAF_KEYS"]
-    count = -(-len(keys.key) // width)
+    count = len(keys.key) // width + 1
     leaves = np.zeros(count, leaf)
     free = count * width - len(keys.key)
     leaves["key"] = np.concatenate([np.zeros(free, np.uint64), keys.key]).reshape(count, width)
@@ -114,20 +105,25 @@ def _leaves(keys: _Keys, layout: dict[str, int], leaf: np.dtype[Any]) -> npt.NDA
     return leaves
 
 
-def _shift(distance: int, leaves: int, most: int) -> int:
-    """By how much to shift distances from the first key: few leaves in a part, and no part after `most`."""
-    shift = max(0, distance.bit_length() - min(most.bit_length(), leaves.bit_length() + 2))
-    return shift if distance >> shift <= most else shift + 1
+def _radix(firsts: _U64, count: int, room: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
+    """The sectors, `count` of them; how many leaves begin before each part of them, and in all.
 
-
-def _radix(firsts: _U64, base: int, shift: int, last: int) -> npt.NDArray[np.uint32]:
-    """How many leaves begin before each part of the range from `base` on, to the last; and how many there are."""
-    # The first leaf may begin with free places, before them all.
-    before = int(firsts[0] < base)
-    part = (firsts[before:] - np.uint64(base)) >> np.uint64(shift)
-    radix = np.full(last + 2, before, np.uint32)
-    radix[1:] += np.cumsum(np.bincount(part.astype(np.int64), minlength=last + 1)).astype(np.uint32)
-    return radix
+    A sector has the more parts the more leaves begin in it: up to 8 times as many as fit into the room.
+    """
+    sector = (firsts >> np.uint64(48)).astype(np.int64)
+    leaves = np.bincount(sector, minlength=count)
+    for parts_a_leaf in (8, 4, 2, 1):
+        bits = np.ceil(np.log2(np.maximum(parts_a_leaf * leaves, 1))).astype(np.int64)
+        parts = np.where(leaves > 0, 1 << bits, 0)
+        total = int(parts.sum())
+        if total + 2 <= room:
+            break
+    first, shift = np.cumsum(parts) - parts, 48 - bits
+    within = (firsts & np.uint64((1 << 48) - 1)) >> shift[sector].astype(np.uint64)
+    part = first[sector] + within.astype(np.int64)
+    radix = np.zeros(total + 2, np.uint32)
+    radix[1:] = np.cumsum(np.bincount(part, minlength=total + 1))
+    return (first << 6 | shift).astype(np.uint32), radix
 
 
 def _gate(rows: Rows, bits: int) -> _U64:
