@@ -67,7 +67,7 @@ struct ip6_index {
 
 struct ip6_leaf {
 	__u64 key[IP6_LEAF_KEYS];
-	__u64 lengths; /* the first one's in the lowest byte */
+	__u8 length[8]; /* 6 are used; read as a word, the first is its lowest byte */
 	__u64 rank;
 };
 
@@ -81,7 +81,6 @@ struct ip6_long {
 union ip6_line {
 	struct ip6_leaf leaf;
 	struct ip6_long longer[4];
-	__u64 word[8];
 };
 
 union ip6_block {
@@ -195,17 +194,30 @@ static __always_inline __u64 ip6_find_leaf(const struct ip6_index *index, __u64 
 	return leaf + count - 1;
 }
 
-/* Of a leaf, which does not begin behind it, the last place that does not either. */
-static __always_inline __u32 ip6_leaf_place(const struct ip6_leaf *leaf, __u64 upper)
+struct ip6_found {
+	__u64 key;
+	__u32 length;
+	__u32 place;
+};
+
+/* place: a constant, so that all is read where it lies. */
+static __always_inline struct ip6_found ip6_take(const struct ip6_leaf *leaf, __u32 place)
+{
+	return (struct ip6_found){leaf->key[place], leaf->length[place], place};
+}
+
+/* Of a leaf that does not begin behind `upper`, the last key that does not either. */
+static __always_inline struct ip6_found ip6_find_key(const struct ip6_leaf *leaf,
+						     __u64 upper)
 {
 	if (upper >= leaf->key[3]) {
 		if (upper >= leaf->key[5])
-			return 5;
-		return upper >= leaf->key[4] ? 4 : 3;
+			return ip6_take(leaf, 5);
+		return upper >= leaf->key[4] ? ip6_take(leaf, 4) : ip6_take(leaf, 3);
 	}
 	if (upper >= leaf->key[2])
-		return 2;
-	return upper >= leaf->key[1] ? 1 : 0;
+		return ip6_take(leaf, 2);
+	return upper >= leaf->key[1] ? ip6_take(leaf, 1) : ip6_take(leaf, 0);
 }
 
 static __always_inline __u64 ip6_half(const __be32 *word)
@@ -220,8 +232,9 @@ static __always_inline bool ip6_set_has(void *set, const __be32 *address)
 	__u64 hash = (upper >> 32) * 0x9e3779b97f4a7c15 >> (64 - IP6_GATE_BITS);
 	const struct ip6_index *index;
 	union ip6_line *line;
-	__u32 place, length, zero = 0;
-	__u64 leaf, key, longer;
+	struct ip6_found found;
+	__u64 leaf, longer;
+	__u32 zero = 0;
 
 	index = bpf_map_lookup_elem(set, &zero);
 	if (!index || !(index->gate[hash >> 6] >> (hash & 63) & 1))
@@ -234,15 +247,13 @@ static __always_inline bool ip6_set_has(void *set, const __be32 *address)
 	if (!line)
 		return false;
 
-	place = ip6_leaf_place(&line->leaf, upper);
-	key = line->word[place & 7];
-	length = line->leaf.lengths >> 8 * place & 0xff;
-	if (!(length & IP6_LONG))
-		return length && ip6_agree(upper, key, length);
-	if (key != upper)
+	found = ip6_find_key(&line->leaf, upper);
+	if (!(found.length & IP6_LONG))
+		return found.length && ip6_agree(upper, found.key, found.length);
+	if (found.key != upper)
 		return false;
-	longer = line->leaf.lengths & 0x808080808080 & ((1ULL << 8 * place) - 1);
-	longer = (longer >> 7) * 0x0101010101010101 >> 56;
+	longer = *(__u64 *)line->leaf.length & ((1ULL << 8 * found.place) - 1);
+	longer = (longer >> 7 & 0x010101010101) * 0x0101010101010101 >> 56;
 	return ip6_record_has(set, &index->head, line->leaf.rank + longer,
 			      ip6_half(address + 2));
 }

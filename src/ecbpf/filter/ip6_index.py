@@ -99,7 +99,7 @@ def _leaves(keys: _Keys, layout: dict[str, int], leaf: np.dtype[Any]) -> npt.NDA
     leaves["key"] = np.concatenate([np.zeros(free, np.uint64), keys.key]).reshape(count, width)
     lengths = np.zeros((count, 8), np.uint8)
     lengths[:, :width] = np.concatenate([np.zeros(free, np.uint8), keys.lengths]).reshape(count, width)
-    leaves["lengths"] = lengths.view("<u8")[:, 0]
+    leaves["length"] = lengths
     long = np.count_nonzero(lengths == layout["IP6_LONG"], axis=1)
     leaves["rank"] = np.cumsum(long) - long
     return leaves
