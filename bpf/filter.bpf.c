@@ -36,15 +36,15 @@ static __always_inline struct decision refuse_fragment(struct xdp_md *ctx,
 {
 	enum filter_counter answer;
 
-	if (!filter_settings.frags_drop)
+	if (!frags_drop)
 		return PASS_ON;
-	if (filter_settings.frags_pass_local && goes_to_this_host(pkt)) {
+	if (frags_pass_local && goes_to_this_host(pkt)) {
 		filter_count(FILTER_FRAG_LOCAL_COUNT);
 		return PASS_ON;
 	}
 	if (pkt->version == 6)
 		return drop(REASON_FRAGMENT, FILTER_IP6_FRAG_DROP_COUNT);
-	if (!filter_settings.ptb_send || !filter_settings.ptb_max_pps)
+	if (!ptb_send || !ptb_max_pps)
 		return drop(REASON_FRAGMENT, FILTER_IP_FRAG_DROP_COUNT);
 
 	answer = ptb_answer(ctx, pkt);
@@ -62,19 +62,19 @@ static __always_inline struct decision refuse_header(const struct packet *pkt,
 	if (reason == REASON_ETH_SHORT || reason == REASON_VLAN_DEPTH)
 		return (struct decision){XDP_ABORTED, reason, FILTER_ETH_FRAME_ERR};
 	if (pkt->ethertype != bpf_htons(ETH_P_IP)) {
-		if (reason && filter_settings.ip6_header_drop)
+		if (reason && ip6_header_drop)
 			return drop(reason, FILTER_IP6_HEADER_ERR);
 		return PASS_ON;
 	}
 	if (reason) {
-		if (filter_settings.ip_header_abort)
+		if (ip_header_abort)
 			return (struct decision){XDP_ABORTED, reason,
 						 FILTER_IP_HEADER_ERR};
 		return PASS_ON;
 	}
-	if (packet_has_options(pkt) && filter_settings.ip_options_drop)
+	if (packet_has_options(pkt) && ip_options_drop)
 		return drop(REASON_IP4_OPTIONS, FILTER_IP_OPTIONS_DROP_COUNT);
-	if (pkt->evil && filter_settings.ip_evil_drop)
+	if (pkt->evil && ip_evil_drop)
 		return drop(REASON_IP4_EVIL, FILTER_IP_EVIL_DROP_COUNT);
 	return PASS_ON;
 }

@@ -10,7 +10,13 @@
 #include "ip4_set.h"
 #include "ip6_set.h"
 
+/* Of the sets, in any detail: one more with each change that builders must know. */
+enum filter_format {
+	FILTER_FORMAT = 1,
+};
+
 const volatile struct filter_layout {
+	enum filter_format format;
 	enum ip4_set_layout ip4_layout;
 	enum ip6_set_layout ip6_layout;
 	enum filter_counter counter;

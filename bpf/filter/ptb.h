@@ -74,7 +74,7 @@ static __always_inline bool ptb_take_turn(void)
 		window->second = second;
 		window->jiffies = now;
 	}
-	if (window->sent >= filter_settings.ptb_max_pps)
+	if (window->sent >= ptb_max_pps)
 		return false;
 	window->sent++;
 	return true;

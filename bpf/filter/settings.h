@@ -1,30 +1,25 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* What an operator can set, each a store into the running program's memory. */
+/*
+ * What an operator can set, each a store into the running program's memory. A
+ * variable each, not a struct: a version that knows more of them takes over the
+ * values of the others, by name.
+ */
 #ifndef ECBPF_FILTER_SETTINGS_H
 #define ECBPF_FILTER_SETTINGS_H
 
+#include <stdbool.h>
+
 #include <linux/types.h>
 
-struct filter_settings {
-	__u8 frags_drop;
-	__u8 ptb_send;
-	__u32 ptb_max_pps; /* a CPU and second; 0: none */
-	__u8 frags_pass_local;
-	__u8 ip_options_drop;
-	__u8 ip_evil_drop;
-	__u8 ip_header_abort; /* IPv4 that cannot be parsed */
-	__u8 ip6_header_drop; /* IPv6 that cannot be parsed */
-};
+#define SETTING SEC(".data.settings")
 
-struct filter_settings filter_settings SEC(".data") = {
-	.frags_drop = 1,
-	.ptb_send = 1,
-	.ptb_max_pps = 20,
-	.frags_pass_local = 1,
-	.ip_options_drop = 1,
-	.ip_evil_drop = 1,
-	.ip_header_abort = 1,
-	.ip6_header_drop = 1,
-};
+bool frags_drop SETTING = true;
+bool ptb_send SETTING = true;
+__u32 ptb_max_pps SETTING = 20; /* a CPU and second; 0: none */
+bool frags_pass_local SETTING = true;
+bool ip_options_drop SETTING = true;
+bool ip_evil_drop SETTING = true;
+bool ip_header_abort SETTING = true; /* IPv4 that cannot be parsed */
+bool ip6_header_drop SETTING = true; /* IPv6 that cannot be parsed */
 
 #endif /* ECBPF_FILTER_SETTINGS_H */

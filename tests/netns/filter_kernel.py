@@ -92,7 +92,7 @@ class Bare:
 
     def set(self, settings: Settings) -> None:
         """Change all settings."""
-        write_settings(self.object.globals.filter_settings, asdict(settings))
+        write_settings(self.object.globals, asdict(settings))
 
     def set_lists(self, drop: dict[int, Pairs], allow: dict[int, Pairs]) -> None:
         """Put these sets in the place of those before, as the commands do."""

@@ -1,6 +1,7 @@
 """Sets change whole: no packet meets half of one, and what cannot be done leaves the old one."""
 
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import numpy as np
 import pytest
 
 from ecbpf.chain.attach import attach
+from ecbpf.chain.contents import program_in
+from ecbpf.chain.occupant import find_root, maps_of
 from ecbpf.filter.lists import DROP, Lists
 from ecbpf.filter.prefix import ROW, Rows, masked, parse_prefix
 from ecbpf.filter.rows import rows_of
 from ecbpf.filter.running import attach_filter, find_filter
+from ecbpf.kernel.program import Program
 from ecbpf.lab.namespace import inside_namespace
 from tests.netns.conftest import Pair
 from tests.netns.frames import FLOOD, FLOOD6
@@ -76,24 +80,38 @@ def test_no_packet_meets_half_a_set(pair: Pair, flood: Flood, frame: bytes, is_l
 
 
 def test_no_memory_at_any_step(pair: Pair, build: Callable[[str], str], tmp_path: Path) -> None:
-    """What the kernel refuses is said in one line, and the old sets go on."""
+    """What the kernel refuses is said in one line, and the old sets go on: on the first interface too."""
     built = build("verdicts")
+    both = (pair.near, pair.far)
+    command = command_of("drop", ",".join(both), built)
     with inside_namespace(pair.namespace):
-        a_filter(pair.near, built)
-        old = state_of(pair.near)
-        command = command_of("drop", pair.near, built)
-        calls = system_calls([*command, "--dry-run"], tmp_path / "strace")
-        assert state_of(pair.near) == old
+        for interface in both:
+            a_filter(interface, built)
+        old = [state_of(interface) for interface in both]
+        subprocess.run([*command, "--dry-run"], check=True)
+        assert [state_of(interface) for interface in both] == old
         calls = system_calls(command, tmp_path / "strace")
         makes = [(call, number) for call, number, line in calls if re.match(r"bpf\(BPF_MAP_(CREATE|UPDATE)", line)]
-        a_filter(pair.near, built)
-        running = find_filter(pair.near)
+        assert len(makes) >= 12
         for call, number in makes:
-            running.sets.change(Lists.empty(), running.sets.read())
-            a_filter(pair.near, built)
+            for interface in both:
+                running = find_filter(interface)
+                running.sets.change(Lists.empty(), running.sets.read())
+                a_filter(interface, built)
             done = disturbed(command, call, number, "error=ENOMEM")
-            assert done.returncode in (0, 1), (call, number, done)
-            if done.returncode:
-                assert re.fullmatch(r"ecbpf: .*: Cannot allocate memory \(ENOMEM\).*\n", done.stderr), done.stderr
-                assert state_of(pair.near) == old, (call, number)
-    assert len(makes) >= 6
+            assert done.returncode == 1, (call, number, done)
+            assert re.fullmatch(r"ecbpf: .*: Cannot allocate memory \(ENOMEM\).*\n", done.stderr), done.stderr
+            assert [state_of(interface) for interface in both] == old, (call, number)
+            for interface in both:
+                assert banks(interface) == 1, "what was made for the change is gone"
+
+
+def banks(interface: str) -> int:
+    """How many banks have a list."""
+    return len(maps_of(program(interface))["filter_lists"])
+
+
+def program(interface: str) -> Program:
+    found = program_in(find_root(interface), 2)
+    assert found is not None
+    return found

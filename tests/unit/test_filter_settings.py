@@ -1,19 +1,28 @@
 """Settings of the filter as they are typed."""
 
 import ctypes
-from typing import ClassVar
 
 import pytest
 
 from ecbpf.errors import EcbpfError, UsageError
-from ecbpf.filter.settings import DEFAULTS, check_settings, parse_setting, read_settings, write_settings
+from ecbpf.filter.settings import DEFAULTS, SECTION, check_settings, parse_setting, read_settings, write_settings
+from ecbpf.kernel.globals import Globals
+from ecbpf.kernel.object import Object
+from ecbpf.paths import object_path
 
 
-class _Live(ctypes.Structure):
-    """As kernel.layout makes them: struct filter_settings of a version with three."""
-
-    _names_: ClassVar = {"frags_drop": ctypes.c_uint8, "ptb_send": ctypes.c_uint8, "ptb_max_pps": ctypes.c_uint32}
-    _fields_ = list(_names_.items())
+@pytest.fixture
+def live() -> Globals:
+    """The settings of the program as it is before it is loaded."""
+    with Object.open(object_path("filter")) as found:
+        section = found.btf.find(SECTION, "DATASEC")
+        assert section is not None
+        memory = ctypes.create_string_buffer(section.size_or_type)
+        settings = Globals()
+        settings._add(found.btf, section, memory, writable=True)
+        for name in settings:
+            setattr(settings, name, getattr(found.globals, name))
+        return settings
 
 
 @pytest.mark.parametrize("name", [name for name, value in DEFAULTS.items() if isinstance(value, bool)])
@@ -42,19 +51,22 @@ def test_what_is_no_setting(text: str) -> None:
         parse_setting(text)
 
 
-def test_read_and_write() -> None:
-    live = _Live(1, 0, 7)
-    assert read_settings(live) == {"frags_drop": True, "ptb_send": False, "ptb_max_pps": 7}
-    assert read_settings(live)["frags_drop"] is True, "true in JSON, and not 1"
-    write_settings(live, {"ptb_send": True, "ptb_max_pps": 2**32 - 1})
-    assert read_settings(live) == {"frags_drop": True, "ptb_send": True, "ptb_max_pps": 2**32 - 1}
+def test_defaults(live: Globals) -> None:
+    assert list(read_settings(live).items()) == list(DEFAULTS.items())
+    assert [type(value) for value in read_settings(live).values()] == [type(value) for value in DEFAULTS.values()]
+
+
+def test_read_and_write(live: Globals) -> None:
+    changes = {"ptb_send": False, "ptb_max_pps": 2**32 - 1}
+    write_settings(live, changes)
+    assert read_settings(live) == DEFAULTS | changes
     write_settings(live, {})
+    assert read_settings(live) == DEFAULTS | changes
 
 
-def test_an_older_filter_without_the_setting_is_left_as_it_was() -> None:
-    live = _Live(1, 0, 7)
-    message = "ip_evil_drop: the filter is of a version without this setting; ecbpf filter attach upgrades it"
-    for attempt in (write_settings, lambda live, wanted: check_settings(live._names_, wanted)):
+def test_an_older_filter_without_the_setting_is_left_as_it_was(live: Globals) -> None:
+    message = "of_tomorrow: the filter is of a version without this setting; ecbpf filter attach upgrades it"
+    for attempt in (write_settings, check_settings):
         with pytest.raises(EcbpfError, match=f"^{message}$"):
-            attempt(live, {"ptb_send": True, "ip_evil_drop": False})
-    assert read_settings(live) == {"frags_drop": True, "ptb_send": False, "ptb_max_pps": 7}
+            attempt(live, {"ptb_send": False, "of_tomorrow": True})
+    assert read_settings(live) == DEFAULTS

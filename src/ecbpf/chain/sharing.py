@@ -5,6 +5,8 @@ maps are shared where name and shape agree; its global variables live on in the 
 alike in both, and are copied by name if not, so that a changed configuration survives an upgrade.
 """
 
+from collections.abc import Collection
+
 from ecbpf.chain.occupant import kernel_name
 from ecbpf.errors import EcbpfError
 from ecbpf.kernel.globals import map_globals
@@ -51,10 +53,13 @@ def share_chain(new: Object, running: dict[str, Map], interface: str, *, all_of_
             new.share_map(name, existing)
 
 
-def share_own(new: Object, running: dict[str, Map]) -> None:
-    """Give `new` what the running version of the same program has of its own. Raises KernelError."""
+def share_own(new: Object, running: dict[str, Map], but: Collection[str] = ()) -> None:
+    """Give `new` what the running version of the same program has of its own. Raises KernelError.
+
+    but: maps that are not taken over.
+    """
     for name in new.map_names:
-        if name in CHAIN_MAPS:
+        if name in CHAIN_MAPS or name in but:
             continue
         section = kernel_name(name)
         existing = running.get(section)

@@ -5,6 +5,7 @@ after it the new one.
 """
 
 import errno
+from collections.abc import Callable
 
 from ecbpf.chain.contents import SLOTS, program_in
 from ecbpf.chain.occupant import Occupant, kernel_name, maps_of, require_root
@@ -52,7 +53,7 @@ def put(interface: str, subprogram: Subprogram) -> str:
         subprogram.configure(new, interface)
         share_chain(new, root.maps, interface, all_of_them=True)
         if old is not None and is_upgrade:
-            share_own(new, maps_of(old))
+            share_own(new, maps_of(old), subprogram.fresh_maps)
         new.load(frags=frags)
         subprogram.loaded(new)
         _commit(root, slot, new.programs[name])
@@ -77,14 +78,17 @@ def _commit(root: Occupant, slot: int, program: Program) -> None:
         repair(root.interface)
 
 
-def empty(interface: str, slot: int) -> str:
+def empty(interface: str, slot: int, check: Callable[[str], object] = lambda _interface: None) -> str:
     """Empty a slot; its counts stay. Returns what was done, for a person.
+
+    check: called with the interface under the lock, before anything changes; may raise.
 
     Raises EcbpfError (no root array, the slot is empty), DataError, KernelError.
     """
     check_slot(slot)
     with locked():
         root = require_root(interface, repair(interface))
+        check(interface)
         if not root.maps["xdp_program_arr"].delete(slot):
             raise EcbpfError(interface, f"slot {slot} is empty already", "see ecbpf status")
         repair(interface)

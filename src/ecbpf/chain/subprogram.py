@@ -14,6 +14,7 @@ class Subprogram:
     slot: where it goes, 0 to 7; a packet meets the slots in that order.
     object: the path of the BPF object file; it includes "ecbpf/chain.h".
     program: the function in it; may be left out if there is only one.
+    fresh_maps: maps that a new version does not take over from the one in the slot; loaded() fills them.
 
     and override configure() to set its globals, loaded() to fill its maps. Then ``put(interface, subprogram)``
     loads it into the slot of that interface's root array, or replaces the version there: maps of its own and the
@@ -24,6 +25,7 @@ class Subprogram:
     slot: int
     object: str
     program: str = ""
+    fresh_maps: tuple[str, ...] = ()
 
     def configure(self, new: Object, interface: str) -> None:
         """Called with the object opened and not yet loaded: set new.globals, resize maps. Does nothing here.

@@ -5,6 +5,7 @@ All interfaces are planned before one is changed, so that what cannot be done to
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -117,9 +118,19 @@ def _carry_out(
             running = find_filter(interface)
             plans.append(plan(running, running.sets.read()))
         if not dry_run:
-            for each in plans:
-                each.running.sets.change(each.after, each.before)
+            _change_all(plans)
     return [each.summary for each in plans]
+
+
+def _change_all(plans: list[_Plan]) -> None:
+    """All that can fail for one comes before the change of any."""
+    with contextlib.ExitStack() as undo:
+        for each in plans:
+            each.running.sets.prepare(each.after, each.before)
+            undo.callback(each.running.sets.discard)
+        undo.pop_all()
+    for each in plans:
+        each.running.sets.commit()
 
 
 def _emptied(lists: Lists, kind: Kind) -> Lists:

@@ -53,10 +53,12 @@ class Lists(NamedTuple):
 
     @classmethod
     def read(cls, file: Any) -> Lists:
-        """From where write() wrote it. file: anything with read() and seek()."""
+        """From where write() wrote it. file: anything with read() and seek().
+
+        Raises DataError if another version wrote something else.
+        """
         tags = np.load(file)
-        # The file does not say `align`: two such arrays put together would be packed, 29 bytes a row.
-        return cls({key: np.asarray(np.load(file), ROW) for key in _KEYS}, tags)
+        return cls({key: _rows_of(np.load(file)) for key in _KEYS}, tags)
 
     def write(self, file: Any) -> None:
         """Write it for read(), in `room` bytes at most. file: anything with write()."""
@@ -97,8 +99,8 @@ class Lists(NamedTuple):
                 rows = given.copy()
                 rows["tag"] = numbers[rows["tag"]]
                 changed = changed.replaced(kind, family, merged(self.rows[kind, family], rows))
-                check_capacity(kind, family, len(changed.rows[kind, family]))
-        return changed._compacted()
+                _check_capacity(kind, family, len(changed.rows[kind, family]))
+        return changed.compacted()
 
     def _with_tags(self, tags: list[str]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.bytes_]]:
         """The numbers of some tags in a longer list of tags."""
@@ -106,7 +108,7 @@ class Lists(NamedTuple):
         numbers = [known.setdefault(tag.encode(), len(known)) for tag in tags]
         return np.array(numbers, np.uint32), np.array(list(known), _TAG)
 
-    def _compacted(self) -> Lists:
+    def compacted(self) -> Lists:
         """Without tags that no row has."""
         used = np.zeros(len(self.tags), bool)
         used[0] = True
@@ -122,7 +124,21 @@ class Lists(NamedTuple):
         return Lists(renumbered, self.tags[used])
 
 
-def check_capacity(kind: Kind, family: int, count: int) -> None:
+def _rows_of(array: npt.NDArray[Any]) -> Rows:
+    """An array that was read as rows: another version may have other members, or in another order."""
+    names = array.dtype.names or ()
+    if names == ROW.names:
+        # What was read is packed, and so would be what is put together of it.
+        return np.asarray(array, ROW)
+    if not set(names) >= set(ROW.names or ()):
+        raise DataError("the lists of the filter", "are of another version", "save and load them with that one")
+    rows = np.zeros(len(array), ROW)
+    for name in ROW.names or ():
+        rows[name] = array[name]
+    return rows
+
+
+def _check_capacity(kind: Kind, family: int, count: int) -> None:
     """Raise DataError if a list cannot hold so many prefixes."""
     if count > CAPACITY[kind]:
         raise DataError(

@@ -10,8 +10,8 @@ from ecbpf.errors import EcbpfError
 from ecbpf.filter.counters import clear_counters, read_counters
 from ecbpf.filter.local import update_local
 from ecbpf.filter.sets import Sets
-from ecbpf.filter.settings import Settings, read_settings, write_settings
-from ecbpf.filter.subprogram import PROGRAM, SLOT, Filter
+from ecbpf.filter.settings import SECTION, Settings, read_settings, write_settings
+from ecbpf.filter.subprogram import MAPS, PROGRAM, SLOT, Filter
 from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map
 
@@ -24,26 +24,27 @@ class RunningFilter:
     def __init__(self, interface: str, maps: dict[str, Map]) -> None:
         """maps: the program's, as chain.occupant.maps_of() names them."""
         self.interface = interface
-        self._maps = maps
-        self._live = map_globals(maps[".data"]).filter_settings
         self.sets = Sets(maps)
+        self._maps = maps
+        self._settings = map_globals(maps[SECTION])
 
     @property
     def settings(self) -> Settings:
         """As they are now, by name."""
-        return read_settings(self._live)
+        return read_settings(self._settings)
 
     def set(self, settings: Settings) -> None:
-        """Change some settings."""
-        write_settings(self._live, settings)
+        """Change some settings, under the lock: an upgrade copies them. Raises EcbpfError, BusyError."""
+        with locked():
+            write_settings(self._settings, settings)
 
     def counters(self) -> dict[str, int]:
         """The counts since the last clear, by name. Raises KernelError."""
-        return read_counters(self._maps["filter_stats"])
+        return read_counters(self._maps["filter_stats"], self.sets.btf)
 
     def clear_counters(self) -> None:
         """Set all counts to zero. Raises KernelError."""
-        clear_counters(self._maps["filter_stats"])
+        clear_counters(self._maps["filter_stats"], self.sets.btf)
 
     def update_local(self) -> None:
         """Tell it this host's addresses as they are now. Raises DataError, KernelError."""
@@ -59,7 +60,10 @@ def find_filter(interface: str) -> RunningFilter:
     if program.name != PROGRAM:
         why = f"slot {SLOT} holds {program.name}, which is no filter"
         raise EcbpfError(interface, why, f"{attach} replaces it")
-    return RunningFilter(interface, maps_of(program))
+    maps = maps_of(program)
+    if not maps.keys() >= set(MAPS):
+        raise EcbpfError(interface, "its filter is of another version", f"{attach} replaces it")
+    return RunningFilter(interface, maps)
 
 
 def attach_filter(interface: str, settings: Settings, filename: str = "") -> str:
@@ -68,13 +72,9 @@ def attach_filter(interface: str, settings: Settings, filename: str = "") -> str
     settings: those to change. filename: the object, if not this package's. Returns what was done, for a person.
     Raises as chain.slots.put().
     """
-    done = put(interface, Filter(settings, filename))
-    find_filter(interface).set(settings)
-    return done
+    return put(interface, Filter(settings, filename))
 
 
 def detach_filter(interface: str) -> str:
     """Take the filter out, with its sets and counts. Returns what was done. Raises as find_filter()."""
-    with locked():
-        find_filter(interface)
-    return empty(interface, SLOT)
+    return empty(interface, SLOT, find_filter)

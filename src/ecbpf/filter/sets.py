@@ -12,7 +12,7 @@ import errno
 from collections.abc import Callable
 from typing import Any
 
-from ecbpf.errors import KernelError, kernel_error
+from ecbpf.errors import EcbpfError, KernelError, kernel_error
 from ecbpf.filter.cover import disjoint, subtract
 from ecbpf.filter.ip4_index import build_ip4
 from ecbpf.filter.ip6_index import build_ip6
@@ -24,10 +24,13 @@ from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map, open_map
 from ecbpf.kernel.uapi import BPF_F_INNER_MAP, BPF_F_MMAPABLE, MAP_ARRAY
 
-__all__ = ["Sets"]
+__all__ = ["INDICES", "Sets"]
 
+INDICES = ("filter_ip4", "filter_ip6")
+
+_FORMAT = 1  # FILTER_FORMAT, of which the builders below are
 _PAGE = 4096  # FILTER_PAGE
-_OUTER = {4: "filter_ip4", 6: "filter_ip6"}
+_OUTER = dict(zip((4, 6), INDICES, strict=True))
 _BUILD: dict[int, Callable[[Rows, Any, Btf], None]] = {4: build_ip4, 6: build_ip6}
 
 
@@ -35,12 +38,18 @@ class Sets:
     """Those of one filter program, running or about to."""
 
     def __init__(self, maps: dict[str, Map]) -> None:
-        """maps: the program's, as chain.occupant.maps_of() names them."""
+        """maps: the program's, as chain.occupant.maps_of() names them.
+
+        btf: the program's own. Maps that it took over from another version have that one's.
+        """
         self._maps = maps
         self._globals = map_globals(maps[".data"])
+        btf = maps[".rodata"].btf
+        assert btf is not None  # libbpf loads no constants without
+        self.btf = btf
 
     def read(self) -> Lists:
-        """What is listed now. Raises KernelError."""
+        """What is listed now. Raises DataError (written by another version), KernelError."""
         while True:
             generation = self._globals.filter_generation
             lists = self._read_bank(generation % 2)
@@ -61,34 +70,69 @@ class Sets:
             raise
 
     def change(self, lists: Lists, before: Lists) -> None:
-        """Put `lists` in the place of `before`, what read() gave; under the lock. Raises KernelError."""
+        """Put `lists` in the place of `before`, what read() gave. Under the lock; raises as prepare()."""
+        self.prepare(lists, before)
+        self.commit()
+
+    def prepare(self, lists: Lists, before: Lists) -> None:
+        """Fill the bank that no packet reads, for commit(). If that fails, it is empty again.
+
+        Raises EcbpfError if the program is of another version, KernelError.
+        """
+        bank = (self._globals.filter_generation + 1) % 2
+        self._empty(bank)
+        try:
+            if lists.count(DROP) or lists.count(ALLOW):
+                _put(self._maps["filter_lists"], bank, _pages(lists.compacted()))
+            for family, outer in _OUTER.items():
+                kinds = ((lists.rows[kind, family], before.rows[kind, family]) for kind in (DROP, ALLOW))
+                if all(same_prefixes(*each) for each in kinds):
+                    number = self._maps[outer].get(1 - bank)
+                    _put(self._maps[outer], bank, None if number is None else open_map(number))
+                else:
+                    _put(self._maps[outer], bank, self._index(lists, family))
+        except BaseException:
+            self._empty(bank)
+            raise
+
+    def commit(self) -> None:
+        """Let packets meet what prepare() has made, and nothing else remain. Raises KernelError."""
         generation = self._globals.filter_generation
-        old, new = generation % 2, (generation + 1) % 2
-        # The kernel returns from a change to a map of maps when no program runs any more that began before it
-        # (maybe_wait_bpf_programs() in kernel/bpf/syscall.c): so no packet still reads the bank that the last
-        # change left, when it is filled here; nor the one left below, when it is emptied.
-        _put(self._maps["filter_lists"], new, _pages(lists))
-        for family, outer in _OUTER.items():
-            kinds = ((lists.rows[kind, family], before.rows[kind, family]) for kind in (DROP, ALLOW))
-            if not all(same_prefixes(*each) for each in kinds):
-                _put(self._maps[outer], new, self._index(lists, family))
-            else:
-                number = self._maps[outer].get(old)
-                _put(self._maps[outer], new, None if number is None else open_map(number))
         self._globals.filter_generation = (generation + 1) % (1 << 32)
-        _put(self._maps["filter_lists"], old, None)
-        for outer in _OUTER.values():
-            _put(self._maps[outer], old, None)
+        self._empty(generation % 2)
+
+    def discard(self) -> None:
+        """Give back what prepare() has made."""
+        self._empty((self._globals.filter_generation + 1) % 2)
+
+    def rebuild(self) -> None:
+        """Make the indices of a program that no packet meets yet, of the lists that it took over.
+
+        Raises as prepare().
+        """
+        lists = self.read()
+        for family, outer in _OUTER.items():
+            _put(self._maps[outer], self._globals.filter_generation % 2, self._index(lists, family))
+
+    def _empty(self, bank: int) -> None:
+        """Leave nothing in a bank.
+
+        The list first: no packet reads it, and the kernel returns from a change to a map of maps when no program
+        runs any more that began before it (maybe_wait_bpf_programs() in kernel/bpf/syscall.c). So none still reads
+        the indices that go then. Without a list there are none.
+        """
+        for name in ("filter_lists", *INDICES):
+            _put(self._maps[name], bank, None)
 
     def _index(self, lists: Lists, family: int) -> Map | None:
         """A map with the index of a family's drop set less its allow set; None if that is nothing."""
+        if self.btf.enum("filter_format")["FILTER_FORMAT"] != _FORMAT:
+            raise EcbpfError("the filter", "is of another version", "ecbpf filter attach upgrades it")
         rows = subtract(disjoint(lists.rows[DROP, family]), disjoint(lists.rows[ALLOW, family]))
         if not len(rows):
             return None
-        btf = self._maps[".data"].btf
-        assert btf is not None  # map_globals() has read it
-        made = _new_index(family, btf)
-        _BUILD[family](rows, made.memory(), btf)
+        made = _new_index(family, self.btf)
+        _BUILD[family](rows, made.memory(), self.btf)
         return made
 
 

@@ -1,14 +1,15 @@
-"""What an operator can set on a running filter: struct filter_settings, whose members name the settings."""
+"""What an operator can set on a running filter: the variables of bpf/filter/settings.h."""
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Container
 
 from ecbpf.errors import EcbpfError, UsageError
+from ecbpf.kernel.globals import Globals
 
-__all__ = ["DEFAULTS", "check_settings", "parse_setting", "read_settings", "write_settings"]
+__all__ = ["DEFAULTS", "SECTION", "Settings", "check_settings", "parse_setting", "read_settings", "write_settings"]
+
+SECTION = ".data.settings"
 
 Settings = dict[str, bool | int]
 
@@ -42,7 +43,7 @@ def parse_setting(text: str) -> tuple[str, bool | int]:
     return name, int(value)
 
 
-def check_settings(known: Collection[str], wanted: Settings) -> None:
+def check_settings(known: Container[str], wanted: Settings) -> None:
     """Raise EcbpfError if a filter, which knows some settings, is of a version without one that is wanted."""
     for name in wanted:
         if name not in known:
@@ -50,16 +51,13 @@ def check_settings(known: Collection[str], wanted: Settings) -> None:
             raise EcbpfError(name, why, "ecbpf filter attach upgrades it")
 
 
-def read_settings(live: Any) -> Settings:
-    """The settings of a running filter. live: its global filter_settings."""
-    return {
-        name: bool(getattr(live, name)) if ctype is ctypes.c_uint8 else int(getattr(live, name))
-        for name, ctype in live._names_.items()
-    }
+def read_settings(live: Globals) -> Settings:
+    """The settings of a running filter. live: its section of them."""
+    return {name: getattr(live, name) for name in live}
 
 
-def write_settings(live: Any, settings: Settings) -> None:
-    """Store some settings: the next packet meets them. Raises as check_settings(), and stores none."""
-    check_settings(live._names_, settings)
+def write_settings(live: Globals, settings: Settings) -> None:
+    """Store some settings, one by one: the next packet meets them. Raises as check_settings(), and stores none."""
+    check_settings(live, settings)
     for name, value in settings.items():
         setattr(live, name, value)

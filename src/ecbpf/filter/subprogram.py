@@ -1,15 +1,20 @@
 """The filter as a subprogram of slot 2."""
 
+from ecbpf.chain.occupant import maps_of
 from ecbpf.chain.subprogram import Subprogram
+from ecbpf.errors import DataError
 from ecbpf.filter.local import update_local
-from ecbpf.filter.settings import Settings, write_settings
+from ecbpf.filter.sets import INDICES, Sets
+from ecbpf.filter.settings import Settings, check_settings, write_settings
 from ecbpf.kernel.object import Object
 from ecbpf.paths import object_path
 
-__all__ = ["PROGRAM", "SLOT", "Filter"]
+__all__ = ["MAPS", "PROGRAM", "SLOT", "Filter"]
 
 SLOT = 2
 PROGRAM = "xdp_filter_prog"
+# What Python reads and writes.
+MAPS = (*INDICES, "filter_lists", "filter_stats", "filter_local", ".data.settings")
 
 
 class Filter(Subprogram):
@@ -18,17 +23,25 @@ class Filter(Subprogram):
     name = "filter"
     slot = SLOT
     program = PROGRAM
+    # They are made again from the lists: how they are laid out is a version's own affair.
+    fresh_maps = INDICES
 
     def __init__(self, settings: Settings | None = None, filename: str = "") -> None:
-        """settings: those that differ from the defaults. filename: the object, if not this package's."""
+        """settings: to change, from the first packet on. filename: the object, if not this package's."""
         self.object = filename or object_path("filter")
         self._settings = settings or {}
 
     def configure(self, new: Object, interface: str) -> None:
-        """Set what was asked for."""
-        write_settings(new.globals.filter_settings, self._settings)
+        """See that it is a filter, and has the settings. Raises DataError, EcbpfError."""
+        missing = [name for name in MAPS if name not in new.map_names]
+        if missing:
+            raise DataError(new.name, f"not a filter: it lacks {', '.join(missing)}", "see bpf/filter.bpf.c")
+        check_settings(new.globals, self._settings)
 
     def loaded(self, new: Object) -> None:
-        """Let the lists live as long as the program, and tell it this host's addresses."""
-        new.programs[PROGRAM].bind_map(new.maps["filter_lists"])
+        """Make its sets of the lists that it takes over, and tell it this host's addresses and the settings."""
+        program = new.programs[PROGRAM]
+        program.bind_map(new.maps["filter_lists"])
+        Sets(maps_of(program)).rebuild()
         update_local(new.maps["filter_local"])
+        write_settings(new.globals, self._settings)

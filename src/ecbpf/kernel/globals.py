@@ -61,7 +61,7 @@ class Globals:
             if writable and theirs is not None and ctypes.sizeof(theirs[0]) == ctypes.sizeof(place):
                 ctypes.memmove(ctypes.byref(place), ctypes.byref(theirs[0]), ctypes.sizeof(place))
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._variables
 
     def __iter__(self) -> Iterator[str]:
