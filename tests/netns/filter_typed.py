@@ -14,6 +14,7 @@ from unittest.mock import patch
 from ecbpf.chain.attach import attach, detach
 from ecbpf.chain.occupant import find_root, look
 from ecbpf.cli import main, xdp_filter
+from ecbpf.filter import lockout
 from ecbpf.filter.running import find_filter
 from ecbpf.filter.status import filter_status
 from ecbpf.lab.namespace import inside_namespace
@@ -36,6 +37,7 @@ class Typed(NamedTuple):
 def typed(line: str) -> Typed:
     """Run a command line, quotes and all, in this process."""
     words = shlex.split(line)
+    lockout.watched.cache_clear()  # a process begins without it
     out, err = io.StringIO(), io.StringIO()
     with patch.object(sys, "argv", words), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = _FACES[words[0]]()

@@ -1,17 +1,25 @@
 """This host's addresses, gateways and guests, as the namespace has them, and what the filter makes of them."""
 
 import contextlib
+import errno
 import ipaddress
+import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
 from ecbpf.chain.contents import program_in
 from ecbpf.chain.occupant import find_root, maps_of
+from ecbpf.chain.pins import locked
+from ecbpf.filter.local import update_local
+from ecbpf.kernel.map import Map
+from ecbpf.kernel.uapi import MAP_HASH
 from ecbpf.lab.namespace import inside_namespace
 from ecbpf.netdev.addresses import AddressEvents, gateways, own_addresses, ssh_peers
 from tests.netns.conftest import Pair, sh
@@ -157,6 +165,50 @@ def test_a_service_keeps_them_current(near: str, pair: Pair, verb: str) -> None:
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
+def test_two_who_update_at_once(near: str) -> None:
+    """The one waits for the other: else it could delete what the other has just added."""
+    done(f"ecbpf filter attach -i {near}")
+    with subprocess.Popen(command(f"ecbpf filter watch -i {near}")) as process:
+        try:
+            _add(near, "10.9.0.1/24")
+            _eventually(near, {"10.9.0.1"})
+            with locked():
+                _add(near, "10.9.0.2/24")
+                time.sleep(1.5)  # longer than it takes to notice
+                assert _local(near) == {"10.9.0.1"}
+            _eventually(near, {"10.9.0.1", "10.9.0.2"})
+        finally:
+            process.send_signal(signal.SIGTERM)
+    assert process.returncode == 0
+
+
+def _texts(local: Map) -> list[str]:
+    return sorted(str(ipaddress.ip_address(bytes(key)[12:])) for key in local)
+
+
+def test_no_room_for_old_and_new_addresses_at_once(bare: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with Map.create(MAP_HASH, 16, 1, 3) as local:
+        for old, new in (([], [1, 2]), ([1], [3, 4]), ([2, 3, 4], [5, 6, 7]), ([6], [])):
+            _add(bare, *(f"10.9.{number}.1/24" for number in new))
+            for number in old:
+                sh(f"ip address del 10.9.{number}.1/24 dev {bare}")
+            update_local(local)
+            assert _texts(local) == sorted(_own())
+    assert capsys.readouterr().err == ""
+
+
+def test_more_addresses_than_the_filter_holds(bare: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _add(bare, *(f"10.9.0.{number}/24" for number in range(1, 6)))
+    with Map.create(MAP_HASH, 16, 1, 3) as local:
+        for _ in range(2):
+            update_local(local)
+            assert _texts(local) == ["10.9.0.1", "10.9.0.2", "10.9.0.3"]
+            assert capsys.readouterr().err == (
+                "ecbpf: warning: 3 of this host's 5 addresses fit into the filter: "
+                "it takes fragments to the others as to any host\n"
+            )
+
+
 def test_gateways(bare: str, pair: Pair) -> None:
     assert gateways() == []
     _add(bare, "10.9.0.1/24", "2001:db8::1/64")
@@ -257,3 +309,71 @@ def test_who_would_be_locked_out_is_said_once(near: str, pair: Pair, monkeypatch
     done(f"ecbpf filter clear -i {near}")
     loaded = run(f"ecbpf filter load -i {near} --replace -", "::/0\n10.9.0.254 gateway\n")
     assert (loaded.status, loaded.err) == (0, gateway + session)
+
+
+@pytest.fixture
+def ip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A script in the place of `ip`."""
+    script = tmp_path / "ip"
+    script.touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    return script
+
+
+def test_gateways_are_looked_up_once_and_only_where_somebody_could_be_locked_out(
+    near: str, pair: Pair, ip: Path
+) -> None:
+    calls = ip.with_name("calls")
+    ip.write_text(f"#!/bin/sh\necho >>{calls}\nexit 1\n")
+    both = f"{near},{pair.far}"
+    done(f"ecbpf filter attach -i {both}")
+    for verb, looks in (
+        ("drop -i {} 10.0.0.0/8 2001:db8::/32 --dry-run", True),
+        ("drop -i {} 10.0.0.0/8 2001:db8::/32", True),
+        ("drop -i {} 10.0.0.0/8 --tag again", False),
+        ("allow -i {} 192.0.2.0/24", False),
+        ("undrop -i {} 2001:db8::/32", False),
+        ("clear -i {}", False),
+        ("unallow -i {} 192.0.2.0/24", True),
+        ("load -i {} /dev/null --replace", False),
+    ):
+        done(f"ecbpf filter {verb.format(both)}")
+        assert calls.exists() == looks, verb
+        if looks:
+            assert calls.read_text() == "\n\n", "one call a family"
+            calls.unlink()
+
+
+def _unknown(interface: str, who: str, why: str) -> str:
+    return f"ecbpf: warning: {interface}: cannot check whether it drops {who}: {why}\n"
+
+
+def test_what_cannot_be_checked_stops_nobody(
+    near: str, pair: Pair, ip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = f"{near},{pair.far}"
+    done(f"ecbpf filter attach -i {both}")
+    gateway, session = "this host's default gateway", "where an ssh session comes from"
+    ip.write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr("ecbpf.netdev.addresses._IP_SECONDS", 0.1)
+    slow = "ip -json -4 route show table all default: no answer in 0.1 s"
+    assert typed(f"ecbpf filter drop -i {both} 10.0.0.1") == (
+        *(0, f"{near}: 1 added; 1 in the drop set\n{pair.far}: 1 added; 1 in the drop set\n"),
+        _unknown(near, gateway, slow) + _unknown(pair.far, gateway, slow),
+    )
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.2 50000 10.9.0.1 22")
+    absent = _unknown(near, gateway, "ip: not found; apt-get install iproute2")
+    status, _, err = typed(f"ecbpf filter drop -i {near} 10.0.0.2")
+    assert (status, err) == (0, absent + _warning(near, "10.0.0.2", session))
+    for error, why in (
+        (psutil.AccessDenied(), "AccessDenied"),
+        (OSError(errno.EMFILE, "Too many open files"), "[Errno 24] Too many open files"),
+    ):
+
+        def refuse(kind: str, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(psutil, "net_connections", refuse)
+        status, _, err = typed(f"ecbpf filter drop -i {near} 10.0.{len(why)}.3")
+        assert (status, err) == (0, absent + _unknown(near, session, why))

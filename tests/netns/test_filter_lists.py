@@ -57,7 +57,6 @@ def test_what_is_saved_can_be_loaded(near: str, pair: Pair, file: Path, tmp_path
     saved = tmp_path / "saved"
     assert done(f"ecbpf filter save -i {near} {saved}") == f"{near}: 3 prefixes written to {saved}\n"
     assert saved.read_text() == _LISTED
-    assert saved.stat().st_mode & 0o777 == 0o644
     assert run(f"ecbpf filter load -i {pair.far} -", _LISTED) == (
         0,
         f"{pair.far}: 3 added; 3 in the drop set\n",
@@ -208,6 +207,41 @@ def test_save_keeps_the_file_that_is_there_if_it_fails_and_leaves_devices_what_t
     done(f"ecbpf filter save -i {near} {device}")
     assert device.is_char_device()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "link", "target"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_save_leaves_owner_and_mode_what_they_are(near: str, tmp_path: Path, umask: int, mode: int) -> None:
+    saved = tmp_path / "saved"
+    before = os.umask(umask)
+    try:
+        done(f"ecbpf filter save -i {near} {saved}")
+        assert saved.stat().st_mode & 0o7777 == mode
+        assert os.umask(umask) == umask
+        saved.chmod(0o640)
+        os.chown(saved, 1234, 2345)
+        done(f"ecbpf filter save -i {near} {saved}")
+    finally:
+        os.umask(before)
+    now = saved.stat()
+    assert (now.st_mode & 0o7777, now.st_uid, now.st_gid) == (0o640, 1234, 2345)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
+def test_tags_that_the_terminal_cannot_show(near: str, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """Files and JSON are UTF-8 all the same; what a person reads is escaped."""
+    done(f"ecbpf filter drop -i {near} 192.0.2.1 --tag '€ü'")
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    for verb in ("list", "save - -i", "list --json", "status --json", "check --json 192.0.2.1"):
+        result = run(f"ecbpf filter {verb.removesuffix(' -i')} -i {near}")
+        assert (result.status, result.err, "€ü" in result.out) == (0, "", True), verb
+    for line in (
+        f"ecbpf filter status -i {near}",
+        f"xdp_filter --status --interface {near}",
+        f"ecbpf filter check -i {near} 192.0.2.1",
+    ):
+        shown = subprocess.run(command(line), check=False, capture_output=True)
+        assert (shown.returncode, shown.stderr) == (0, b"")
+        assert ("€ü".encode(encoding, "backslashreplace")) in shown.stdout
 
 
 def test_progress_on_a_terminal_alone(near: str, file: Path) -> None:

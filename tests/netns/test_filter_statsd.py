@@ -1,9 +1,11 @@
 """The filter's counts to a statsd daemon, by the command as it runs for days: started, stopped, disturbed."""
 
 import contextlib
+import select
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -159,4 +161,41 @@ def test_an_interface_that_is_deleted_meanwhile(near: str, pair: Pair, daemon: D
             while f"xdp.filter.eth_frame_err@{near}" not in daemon.gauges(1):
                 pass
         assert _stopped(process) == (0, f"{near}: slot 2 emptied\n", gone)
+    assert slot_ids(find_root(near))[2] is None
+
+
+_ONCE_UNREADABLE = """
+import errno, os, sys
+import psutil
+from ecbpf.cli.main import main
+
+readable, reads = psutil.net_if_addrs, []
+
+def net_if_addrs():
+    reads.append(1)
+    if len(reads) == 2:
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+    return readable()
+
+psutil.net_if_addrs = net_if_addrs
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_addresses_that_cannot_be_read_for_once(near: str, daemon: Daemon) -> None:
+    """It says so, goes on, and detaches in the end."""
+    words = f"filter statsd -i {near} --port {daemon.port} --detach-on-exit".split()
+    line = [sys.executable, "-c", _ONCE_UNREADABLE, *words]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            daemon.gauges()
+            sh(f"ip address add 10.9.0.1/24 dev {near}")
+            assert process.stderr is not None
+            assert "No buffer space available" in process.stderr.readline()
+            while daemon.socket in select.select([daemon.socket], [], [], 0)[0]:
+                daemon.gauges(1)
+            daemon.gauges()
+            assert _stopped(process) == (0, f"{near}: slot 2 emptied\n", "")
+        finally:
+            process.kill()
     assert slot_ids(find_root(near))[2] is None

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-COMMANDS = ["ecbpf", "xdp_printk", "xdp_root_loader"]
+COMMANDS = ["ecbpf", "xdp_filter", "xdp_printk", "xdp_root_loader"]
+DEPENDENCIES = ["numpy", "psutil"]
 PROGRAMS = sorted(path.name for path in (CHECKOUT / "bpf").glob("*.bpf.c"))
 HEADERS = sorted(path.name for path in (CHECKOUT / "bpf" / "include" / "ecbpf").glob("*.h"))
 PIP = (sys.executable, "-m", "pip")
@@ -95,6 +96,13 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
     assert inside(".dist-info/licenses/") == ["LICENSE", "bpf/LICENSE.BSD-2-Clause", "bpf/LICENSE.GPL-2.0"]
     python = {name.removeprefix("src/") for name in SOURCES if name.startswith("src/")}
     assert python - set(names) == set()
+
+
+def test_what_the_wheel_needs(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        text = archive.read(metadata).decode()
+    assert re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", text, re.MULTILINE) == DEPENDENCIES
 
 
 def test_what_is_in_the_sdist(sdist: Path) -> None:

@@ -116,6 +116,20 @@ def test_covering_takes_the_lengths_of_the_family() -> None:
     assert covering(rows, 0x0B000002 << 32, 0, 32) == []
 
 
+@pytest.mark.parametrize("family", BITS)
+@pytest.mark.parametrize("seed", range(20))
+def test_covering_in_large_sets(family: int, seed: int) -> None:
+    shift = 128 - BITS[family]
+    some = random_prefixes(Random(seed), family, 500)
+    rows = sorted_rows([(number << shift, length, 0) for number, length in some])
+    listed = pairs(rows)
+    for address in edges(family, some):
+        number = address << shift
+        inside = [at for at, each in enumerate(listed) if covers(each, (number, 128))]
+        found = covering(rows, number >> 64, number & (1 << 64) - 1, BITS[family])
+        assert found == sorted(inside, key=lambda at: -listed[at][1])
+
+
 @given(one_list)
 @quick
 def test_without(some: list[Triple]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from contextlib import closing
 from typing import Any
@@ -25,6 +26,7 @@ __all__ = [
     "print_summaries",
     "run",
     "serve",
+    "set_output",
     "show_status",
     "statsd_at",
     "unlist",
@@ -87,11 +89,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_statsd_arguments(parser: argparse.ArgumentParser, prefix: str) -> None:
     """Host, port, what to do at the end. prefix: of the flags."""
     parser.add_argument(f"--{prefix}host", metavar="H", help="of the daemon (127.0.0.1)")
-    parser.add_argument(f"--{prefix}port", metavar="P", type=port_number, help="its port (8125)")
+    parser.add_argument(f"--{prefix}port", metavar="P", type=_port, help="its port (8125)")
     parser.add_argument(f"--{prefix}detach-on-exit", action="store_true", help="take the filter off when stopped")
 
 
-def port_number(text: str) -> int:
+def _port(text: str) -> int:
     """A port from the command line."""
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is no port, 1 to 65535")
@@ -100,6 +102,7 @@ def port_number(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Do the verb."""
+    set_output()
     interfaces = interfaces_of(options)
     match options.filter_verb:
         case "attach":
@@ -131,6 +134,12 @@ def run(options: argparse.Namespace) -> int:
 
             filter_lists.run(options, interfaces)
     return 0
+
+
+def set_output(encoding: str | None = None) -> None:
+    """Escape what the encoding of standard output lacks: tags are any text. encoding: use that one from now on."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def attach(interfaces: list[str], settings: dict[str, bool | int], filename: str = "") -> None:
@@ -166,9 +175,10 @@ def show_status(interfaces: list[str], *, as_json: bool) -> None:
 
 
 def print_json(by_interface: dict[str, Any]) -> None:
-    """Of one interface what is said of it, of several an object with their names."""
+    """Of one interface what is said of it, of several an object with their names. In UTF-8 (RFC 8259)."""
     import json
 
+    set_output("utf-8")
     shown = by_interface if len(by_interface) > 1 else next(iter(by_interface.values()))
     print(json.dumps(shown, indent=2, ensure_ascii=False))
 
@@ -204,13 +214,13 @@ def list_all(interfaces: list[str], kind: str, prefixes: list[str], tags: list[s
 
 def unlist(interfaces: list[str], kind: str, texts: list[str], *, dry_run: bool) -> None:
     """Take prefixes off the drop or allow set, and say so."""
+    from ecbpf.filter.batch import host_bits
     from ecbpf.filter.change import unlist_prefixes
     from ecbpf.filter.prefix import parse_prefix
 
     prefixes = [parse_prefix(text) for text in texts]
-    with_host_bits = [text for text, prefix in zip(texts, prefixes, strict=True) if prefix.had_host_bits]
     summaries = unlist_prefixes(interfaces, kind, prefixes, dry_run=dry_run)
-    print_host_bits(len(with_host_bits), with_host_bits[0] if with_host_bits else "")
+    print_host_bits(*host_bits(texts, prefixes))
     print_summaries(summaries, dry_run=dry_run)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 import tempfile
 import time
 from typing import Any, BinaryIO
 
-from ecbpf.cli.filter import comma_separated, print_host_bits, print_json, print_summaries
+from ecbpf.cli.filter import comma_separated, print_host_bits, print_json, print_summaries, set_output
 from ecbpf.errors import DataError, EcbpfError, UsageError
 from ecbpf.filter.change import list_prefixes
 from ecbpf.filter.files import lines_of, read_prefixes
@@ -40,6 +41,7 @@ def _list(interfaces: list[str], kind: str, *, as_json: bool) -> None:
     if as_json:
         print_json({interface: entries(lists, kind) for interface, lists in every.items()})
         return
+    set_output("utf-8")  # as `load` takes it
     for interface, lists in every.items():
         if len(every) > 1:
             print(f"# {interface}")
@@ -82,6 +84,7 @@ def _save(interfaces: list[str], path: str) -> None:
         raise UsageError("save", "writes the drop set of one interface", "name one")
     lists = find_filter(interfaces[0]).sets.read()
     if path == "-":
+        set_output("utf-8")
         for line in lines_of(lists, DROP):
             print(line)
         return
@@ -110,11 +113,24 @@ def _write(lists: Lists, path: str) -> None:
             file.writelines(f"{line}\n" for line in lines_of(lists, DROP))
             file.flush()
             os.fsync(file.fileno())
-            os.chmod(file.name, 0o644)
+            _set_rights(file.fileno(), path)
             os.rename(file.name, path)
         except BaseException:
             os.unlink(file.name)
             raise
+
+
+def _set_rights(file: int, path: str) -> None:
+    """Owner and mode of the file there, which this one is to replace, or of any new one. Raises OSError."""
+    try:
+        old = os.stat(path)
+    except FileNotFoundError:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        os.fchmod(file, 0o666 & ~umask)
+    else:
+        os.fchown(file, old.st_uid, old.st_gid)
+        os.fchmod(file, stat.S_IMODE(old.st_mode))
 
 
 def _check(interfaces: list[str], texts: list[str], *, as_json: bool) -> None:

@@ -48,6 +48,7 @@ def main() -> int:
 
 
 def _act(options: argparse.Namespace) -> int:
+    commands.set_output()
     settings = _settings(options)
     _check(options, settings)
     interfaces = interfaces_of(options)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ecbpf.filter.lists import check_tag
-from ecbpf.filter.prefix import BITS, ROW, Rows, parse_prefix
+from ecbpf.filter.prefix import BITS, ROW, Prefix, Rows, parse_prefix
 
-__all__ = ["Batch", "batch_of"]
+__all__ = ["Batch", "batch_of", "host_bits"]
 
 
 class Batch(NamedTuple):
@@ -27,12 +27,15 @@ def batch_of(texts: list[str], tags: list[str], *, time: int) -> Batch:
     """Prefixes from their texts, each with its tag ("": none). time: seconds since 1970. Raises DataError."""
     numbers = {"": 0}
     rows: dict[int, list[tuple[int, ...]]] = {family: [] for family in BITS}
-    with_host_bits = []
-    for text, tag in zip(texts, tags, strict=True):
-        prefix = parse_prefix(text)
+    prefixes = [parse_prefix(text) for text in texts]
+    for prefix, tag in zip(prefixes, tags, strict=True):
         number = numbers.setdefault(check_tag(tag), len(numbers))
         rows[prefix.family].append((prefix.upper, prefix.lower, time, number, prefix.length))
-        if prefix.had_host_bits:
-            with_host_bits.append(text)
     arrays = {family: np.array(each, ROW) for family, each in rows.items()}
-    return Batch(arrays, list(numbers), len(with_host_bits), with_host_bits[0] if with_host_bits else "")
+    return Batch(arrays, list(numbers), *host_bits(texts, prefixes))
+
+
+def host_bits(texts: list[str], prefixes: list[Prefix]) -> tuple[int, str]:
+    """How many prefixes had host bits, and the text of the first of those ("": none). texts: of the prefixes."""
+    found = [text for text, prefix in zip(texts, prefixes, strict=True) if prefix.had_host_bits]
+    return len(found), found[0] if found else ""

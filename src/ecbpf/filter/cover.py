@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ecbpf.filter.prefix import ROW, Rows
+from ecbpf.filter.prefix import ROW, Rows, mask
 from ecbpf.filter.rows import place
 
 __all__ = ["disjoint", "subtract"]
@@ -15,9 +15,7 @@ _ALL = (1 << 128) - 1
 def disjoint(rows: Rows) -> Rows:
     """Sorted rows without those that another row covers."""
     long = rows["length"] > 64
-    host_bits = np.uint64(64) - np.minimum(rows["length"], 64).astype(np.uint64)
-    half = host_bits >> np.uint64(1)
-    ends = rows["upper"] | ~(np.uint64(0xFFFFFFFFFFFFFFFF) << half << (host_bits - half))
+    ends = rows["upper"] | ~mask(rows["length"].astype(np.uint64))
     # What the rows before each reach to; a long one reaches nowhere beyond its network.
     ends[long] = 0
     reach = np.maximum.accumulate(ends)

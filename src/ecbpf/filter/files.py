@@ -19,7 +19,7 @@ from ecbpf.filter.batch import Batch
 from ecbpf.filter.lists import Kind, Lists, check_tag
 from ecbpf.filter.prefix import BITS, FAMILIES, LENGTHS, MAPPED, ROW, Rows, masked, parse_prefix, text_of
 
-__all__ = ["CHUNK_BYTES", "LINE_BYTES", "lines_of", "read_prefixes"]
+__all__ = ["lines_of", "read_prefixes"]
 
 CHUNK_BYTES = 1 << 18  # and what is missing to the end of a line
 LINE_BYTES = 1 << 16  # of a line, its end not counted: a file without line ends fails early

@@ -1,6 +1,7 @@
 """This host's own addresses, in the map that the filter looks fragments' destinations up in."""
 
-from ecbpf.errors import DataError
+import sys
+
 from ecbpf.kernel.map import Map
 from ecbpf.netdev.addresses import IpAddress, own_addresses
 
@@ -8,19 +9,25 @@ __all__ = ["update_local"]
 
 
 def update_local(local: Map) -> None:
-    """Bring the map filter_local up to date: new addresses first, then those away that are no more.
+    """Bring the map filter_local up to date, under the lock. Raises OSError, KernelError.
 
-    Raises DataError if there are more than it holds, KernelError.
+    If the host has more addresses than it holds, the lowest go in, and standard error says so.
     """
-    wanted = {_key(address) for address in own_addresses()}
-    if len(wanted) > local.info.max_entries:
-        raise DataError(
-            f"{len(wanted)} addresses", "more than the filter holds", "ecbpf filter set frags_pass_local=off"
-        )
     present = {bytes(key) for key in local}
-    for key in wanted - present:
+    room = local.info.max_entries
+    every = sorted(_key(address) for address in own_addresses())
+    if len(every) > room:
+        why = f"{room} of this host's {len(every)} addresses fit into the filter"
+        print(f"ecbpf: warning: {why}: it takes fragments to the others as to any host", file=sys.stderr)
+    wanted = set(every[:room])
+    new, gone = wanted - present, list(present - wanted)
+    # Of those that are no more, first only the ones whose room is needed: the host may be changing an address.
+    first = max(0, len(present) + len(new) - room)
+    for key in gone[:first]:
+        local.delete(key)
+    for key in new:
         local[key] = 1
-    for key in present - wanted:
+    for key in gone[first:]:
         local.delete(key)
 
 

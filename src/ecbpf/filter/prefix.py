@@ -22,6 +22,7 @@ __all__ = [
     "Address",
     "Prefix",
     "Rows",
+    "mask",
     "masked",
     "parse_address",
     "parse_prefix",
@@ -102,14 +103,14 @@ def text_of(family: int, upper: int, lower: int, length: int | None = None) -> s
 def masked(rows: Rows) -> int:
     """Clear the host bits of all rows, in place; returns how many rows had some."""
     length = rows["length"].astype(np.uint64)
-    upper = rows["upper"] & _mask(length)
-    lower = rows["lower"] & _mask(np.maximum(length, 64) - np.uint64(64))
+    upper = rows["upper"] & mask(length)
+    lower = rows["lower"] & mask(np.maximum(length, 64) - np.uint64(64))
     changed = int(np.count_nonzero((upper != rows["upper"]) | (lower != rows["lower"])))
     rows["upper"], rows["lower"] = upper, lower
     return changed
 
 
-def _mask(length: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mask(length: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """64-bit words whose first `length` bits are set; 64 and more: all of them."""
     shift = np.uint64(64) - np.minimum(length, np.uint64(64))
     ones = np.uint64(0xFFFFFFFFFFFFFFFF)

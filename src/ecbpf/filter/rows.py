@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from ecbpf.filter.prefix import ROW, Prefix, Rows
 
-__all__ = ["covering", "find", "merged", "place", "rows_of", "same_prefixes", "sort_order", "without"]
+__all__ = ["covering", "find", "merged", "place", "rows_of", "same_prefixes", "without"]
 
 
 def rows_of(prefixes: list[Prefix], *, time: int = 0, tag: int = 0) -> Rows:
@@ -60,8 +60,11 @@ def merged(rows: Rows, new: Rows) -> Rows:
 
 def place(rows: Rows, upper: int, lower: int, length: int = 0) -> int:
     """The place of the first row that is not before this prefix."""
-    start = int(np.searchsorted(rows["upper"], np.uint64(upper), "left"))
-    end = int(np.searchsorted(rows["upper"], np.uint64(upper), "right"))
+    uppers, wanted = rows["upper"], np.uint64(upper)
+    start = int(uppers.searchsorted(wanted, "left"))
+    if start == len(rows) or uppers[start] != wanted:
+        return start
+    end = int(uppers.searchsorted(wanted, "right"))
     within = rows["lower"][start:end]
     start, end = (
         start + int(np.searchsorted(within, np.uint64(lower), "left")),
@@ -85,11 +88,17 @@ def without(rows: Rows, places: list[int]) -> Rows:
 
 def covering(rows: Rows, upper: int, lower: int, bits: int) -> list[int]:
     """The places of all prefixes that an address is in, the longest first. bits: of an address."""
-    number = upper << 64 | lower
+    number, length = upper << 64 | lower, bits
     found = []
-    for length in range(bits, -1, -1):
+    while length >= 0:
         start = number >> (128 - length) << (128 - length)
-        at = find(rows, Prefix(0, start >> 64, start & (1 << 64) - 1, length, False))
-        if at is not None:
+        at = place(rows, start >> 64, start & (1 << 64) - 1, length + 1) - 1
+        if at < 0:
+            break
+        row = rows[at].tolist()
+        apart = (start ^ (row[0] << 64 | row[1])).bit_length()
+        if not apart:
             found.append(at)
+        # What else has the address in it begins before this row, so it has the row in it too.
+        length = 128 - apart if apart else row[4] - 1
     return found

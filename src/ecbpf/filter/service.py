@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from ecbpf.chain.pins import locked
 from ecbpf.errors import BusyError, EcbpfError, KernelError, MissingError
 from ecbpf.filter.running import detach_filter, find_filter
 from ecbpf.metrics.statsd import Statsd
@@ -29,7 +30,7 @@ def serve(interfaces: list[str], statsd: Statsd | None = None, *, detach_on_exit
     with _stop_requests() as stop:
         with contextlib.closing(AddressEvents()) as events:
             for interface in interfaces:
-                find_filter(interface).update_local()
+                _update(interface)
             _until_stopped(interfaces, statsd, events, stop)
         if detach_on_exit:
             _detach(interfaces)
@@ -62,11 +63,11 @@ def _ignore(_number: int, _frame: object) -> None:
 
 def _detach(interfaces: list[str]) -> None:
     """Take off all filters that are still there. Raises what went wrong, after the others are off."""
-    failures: list[EcbpfError] = []
+    failures: list[EcbpfError | OSError] = []
     for interface in interfaces:
         try:
             print(f"{interface}: {detach_filter(interface)}", flush=True)
-        except (BusyError, KernelError, MissingError) as error:
+        except (BusyError, KernelError, MissingError, OSError) as error:
             failures.append(error)
         except EcbpfError as error:  # no interface, no root array, no filter any more
             _complain(error)
@@ -76,7 +77,7 @@ def _detach(interfaces: list[str]) -> None:
         raise failures[0]
 
 
-def _complain(error: EcbpfError) -> None:
+def _complain(error: EcbpfError | OSError) -> None:
     print(f"ecbpf: {error}", file=sys.stderr, flush=True)
 
 
@@ -85,20 +86,34 @@ def _until_stopped(interfaces: list[str], statsd: Statsd | None, events: Address
     following = time.monotonic()
     while not select.select([stop], [], [], max(0.0, following - time.monotonic()))[0]:
         following = max(following + 1, time.monotonic())
-        is_moved = events.changed()
+        is_moved = _is_moved(events)
         for interface in interfaces:
             try:
                 _beat(interface, statsd, update=is_moved or interface in missing)
                 missing.pop(interface, None)
-            except EcbpfError as error:
+            except (EcbpfError, OSError) as error:
                 if missing.get(interface) != str(error):
                     _complain(error)
                 missing[interface] = str(error)
 
 
+def _is_moved(events: AddressEvents) -> bool:
+    """Whether this host's addresses may have changed."""
+    try:
+        return events.changed()
+    except OSError:
+        return True
+
+
 def _beat(interface: str, statsd: Statsd | None, *, update: bool) -> None:
-    running = find_filter(interface)
     if update:
-        running.update_local()
+        _update(interface)
+    running = find_filter(interface)
     if statsd is not None:
         statsd.send({f"xdp.filter.{name}@{interface}": count for name, count in running.counters().items()})
+
+
+def _update(interface: str) -> None:
+    """Tell the filter this host's addresses. Of two who do so at once the slower one would have the older ones."""
+    with locked():
+        find_filter(interface).update_local()

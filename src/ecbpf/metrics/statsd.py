@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from ecbpf.errors import DataError
 
-__all__ = ["DEFAULT_PORT", "LONGEST_PAUSE", "Statsd"]
+__all__ = ["DEFAULT_PORT", "Statsd"]
 
 DEFAULT_PORT = 8125
 LONGEST_PAUSE = 600.0  # seconds
@@ -41,14 +41,14 @@ class Statsd:
         self._not_before = 0.0
         self._well_since: float | None = None  # when sending began again
 
-    def send(self, gauges: Mapping[str, int]) -> bool:
-        """Send all gauges by name, unless the daemon was away and its pause is not over; True if all went out.
+    def send(self, gauges: Mapping[str, int]) -> None:
+        """Send all gauges by name, unless the daemon was away and its pause is not over.
 
         A daemon that is away shows by the error that an earlier datagram came back with, or by no route to it.
         One that is far shows it later: so a pause is forgotten only when all went well for a while.
         """
         if self._clock() < self._not_before:
-            return False
+            return
         try:
             came_back = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if came_back:
@@ -60,12 +60,11 @@ class Statsd:
             self._pause = min(max(1.0, 2 * self._pause), LONGEST_PAUSE)
             self._not_before = self._clock() + self._pause
             self._well_since = None
-            return False
+            return
         if self._well_since is None:
             self._well_since = self._clock()
         elif self._clock() >= self._well_since + _LATEST_ANSWER:
             self._pause = 0.0
-        return True
 
     def close(self) -> None:
         """Give the socket back."""

@@ -10,13 +10,14 @@ from typing import Any
 
 import psutil
 
-from ecbpf.errors import MissingError
+from ecbpf.errors import EcbpfError, MissingError
 
 __all__ = ["AddressEvents", "IpAddress", "gateways", "own_addresses", "ssh_peers"]
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _SSH_PORT = 22
+_IP_SECONDS = 2
 _ROOM = 65536
 _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x10, 0x100  # <linux/rtnetlink.h>
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -82,7 +83,10 @@ class AddressEvents:
 
 
 def gateways() -> list[IpAddress]:
-    """The next hops of all default routes of both families, in the kernel's order. Raises MissingError."""
+    """The next hops of all default routes of both families, in the kernel's order.
+
+    Raises MissingError (no `ip`), EcbpfError, OSError.
+    """
     found = []
     for family in ("-4", "-6"):
         for route in _default_routes(family):
@@ -97,15 +101,20 @@ def _default_routes(family: str) -> list[dict[str, Any]]:
     """As iproute2 knows them: /proc/net/route has one next hop a route, and one table."""
     command = ["ip", "-json", family, "route", "show", "table", "all", "default"]
     try:
-        done = subprocess.run(command, check=False, capture_output=True)
+        done = subprocess.run(command, check=False, capture_output=True, timeout=_IP_SECONDS)
     except FileNotFoundError:
         raise MissingError("ip", "not found", "apt-get install iproute2") from None
+    except subprocess.TimeoutExpired:
+        raise EcbpfError(" ".join(command), f"no answer in {_IP_SECONDS} s") from None
     # It fails where the kernel has no such family.
     return json.loads(done.stdout or "[]") if done.returncode == 0 else []
 
 
 def ssh_peers() -> list[IpAddress]:
-    """Who is logged in to this host: the other end of this session, and of every connection to port 22."""
+    """Who is logged in to this host: the other end of this session, and of every connection to port 22.
+
+    Raises psutil.Error, OSError.
+    """
     texts = os.environ.get("SSH_CONNECTION", "").split()[:1]
     texts += [
         connection.raddr.ip
