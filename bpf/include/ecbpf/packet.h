@@ -6,7 +6,8 @@
  *	struct packet pkt;
  *	enum reason reason = packet_parse(ctx, &pkt);
  *
- * or packet_parse_ip(), which stops before TCP, UDP and ICMP.
+ * or packet_parse_ip(), which stops before TCP, UDP and ICMP, or packet_plain(),
+ * which only knows plain IP headers, in half the time.
  *
  * REASON_NONE: all there is to read was read. Anything else says what could
  * not be; what came before it is filled in, the rest is 0. Lengths are those of
@@ -347,6 +348,7 @@ static __always_inline void *packet_plain(struct xdp_md *ctx, struct packet *pkt
 	void *end = (void *)(long)ctx->data_end;
 	struct ipv6hdr *ip6;
 	struct iphdr *ip;
+	__u32 length, room;
 	void *l3;
 
 	*pkt = (struct packet){};
@@ -354,18 +356,18 @@ static __always_inline void *packet_plain(struct xdp_md *ctx, struct packet *pkt
 		return NULL;
 	ip6 = l3;
 	ip = l3;
+	room = end - l3;
 
 	if (pkt->ethertype == bpf_htons(ETH_P_IP)) {
-		__u32 length = bpf_ntohs(ip->tot_len);
-
+		length = bpf_ntohs(ip->tot_len);
 		/* Of the flags only "don't fragment" may be set. */
-		if (*(__u8 *)ip != 0x45 || length < sizeof(*ip) || l3 + length > end ||
+		if (*(__u8 *)ip != 0x45 || length < sizeof(*ip) || length > room ||
 		    ip->frag_off & bpf_htons(0xbfff))
 			return NULL;
 		return l3;
 	}
-	if (*(__u8 *)ip6 >> 4 != 6 || ip6_ext[ip6->nexthdr].is_ext ||
-	    l3 + sizeof(*ip6) + bpf_ntohs(ip6->payload_len) > end)
+	length = sizeof(*ip6) + bpf_ntohs(ip6->payload_len);
+	if (*(__u8 *)ip6 >> 4 != 6 || ip6_ext[ip6->nexthdr].is_ext || length > room)
 		return NULL;
 	return l3;
 }

@@ -92,7 +92,7 @@ def unlist_prefixes(
                 after = after.replaced(kind, family, without(rows, places))
         notes = [note for each in prefixes for note in _still_covered(after, kind, each)]
         removed = before.count(kind) - after.count(kind)
-        warnings = locked_out(running.interface, before, after)
+        warnings = locked_out(running.interface, before, after) if kind == ALLOW else []
         summary = Summary(running.interface, kind, 0, 0, removed, after.count(kind), notes, warnings)
         return _Plan(running, before, after, summary)
 

@@ -47,7 +47,7 @@ class RunningFilter:
         clear_counters(self._maps["filter_stats"], self.sets.btf)
 
     def update_local(self) -> None:
-        """Tell it this host's addresses as they are now. Raises DataError, KernelError."""
+        """Tell it this host's addresses as they are now; under the lock. Raises OSError, KernelError."""
         update_local(self._maps["filter_local"])
 
 
