@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ecbpf.chain.pins import locked
 from ecbpf.errors import EcbpfError
 from ecbpf.filter.batch import Batch
-from ecbpf.filter.lists import DROP, Kind, Lists
+from ecbpf.filter.lists import ALLOW, DROP, Kind, Lists
 from ecbpf.filter.lockout import locked_out
 from ecbpf.filter.prefix import BITS, Prefix, Rows
 from ecbpf.filter.rows import covering, find, merged, without
