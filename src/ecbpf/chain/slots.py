@@ -57,6 +57,7 @@ def put(interface: str, subprogram: Subprogram) -> str:
         new.load(frags=frags)
         subprogram.loaded(new)
         _commit(root, slot, new.programs[name])
+        subprogram.placed(new)
         if is_upgrade:
             return f"{subprogram.name} replaced in slot {slot}"
         in_place_of = f" in place of {old.name}" if old is not None else ""

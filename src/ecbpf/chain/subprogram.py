@@ -16,9 +16,9 @@ class Subprogram:
     program: the function in it; may be left out if there is only one.
     fresh_maps: maps that a new version does not take over from the one in the slot; loaded() fills them.
 
-    and override configure() to set its globals, loaded() to fill its maps. Then ``put(interface, subprogram)``
-    loads it into the slot of that interface's root array, or replaces the version there: maps of its own and the
-    globals in .data go on.
+    and override configure() to set its globals, loaded() to fill its maps, placed() to change what it took over.
+    Then ``put(interface, subprogram)`` loads it into the slot of that interface's root array, or replaces the
+    version there: maps of its own and the globals in .data go on.
     """
 
     name: str
@@ -35,6 +35,9 @@ class Subprogram:
 
     def loaded(self, new: Object) -> None:
         """Called with the object in the kernel and not yet in the slot: fill new.maps. Does nothing here."""
+
+    def placed(self, new: Object) -> None:
+        """Called with the program in the slot: change what it took over. Does nothing here."""
 
 
 class FileSubprogram(Subprogram):

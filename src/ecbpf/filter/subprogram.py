@@ -5,7 +5,7 @@ from ecbpf.chain.subprogram import Subprogram
 from ecbpf.errors import DataError
 from ecbpf.filter.local import update_local
 from ecbpf.filter.sets import INDICES, Sets
-from ecbpf.filter.settings import Settings, check_settings, write_settings
+from ecbpf.filter.settings import Settings, write_settings
 from ecbpf.kernel.object import Object
 from ecbpf.paths import object_path
 
@@ -32,16 +32,19 @@ class Filter(Subprogram):
         self._settings = settings or {}
 
     def configure(self, new: Object, interface: str) -> None:
-        """See that it is a filter, and has the settings. Raises DataError, EcbpfError."""
+        """See that it is a filter, and set what was asked for. Raises DataError, EcbpfError."""
         missing = [name for name in MAPS if name not in new.map_names]
         if missing:
             raise DataError(new.name, f"not a filter: it lacks {', '.join(missing)}", "see bpf/filter.bpf.c")
-        check_settings(new.globals, self._settings)
+        write_settings(new.globals, self._settings)
 
     def loaded(self, new: Object) -> None:
-        """Make its sets of the lists that it takes over, and tell it this host's addresses and the settings."""
+        """Make its sets of the lists that it takes over, and tell it this host's addresses."""
         program = new.programs[PROGRAM]
         program.bind_map(new.maps["filter_lists"])
         Sets(maps_of(program)).rebuild()
         update_local(new.maps["filter_local"])
+
+    def placed(self, new: Object) -> None:
+        """Set again what was asked for: the settings that it takes over have won."""
         write_settings(new.globals, self._settings)
