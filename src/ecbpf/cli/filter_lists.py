@@ -15,8 +15,7 @@ from ecbpf.errors import DataError, EcbpfError, UsageError
 from ecbpf.filter.change import list_prefixes
 from ecbpf.filter.files import lines_of, read_prefixes
 from ecbpf.filter.lists import ALLOW, DROP, Lists
-from ecbpf.filter.prefix import BITS, parse_address, text_of
-from ecbpf.filter.rows import covering
+from ecbpf.filter.prefix import parse_address, text_of
 from ecbpf.filter.running import find_filter
 from ecbpf.filter.status import entries, load_time
 
@@ -146,19 +145,17 @@ def _check(interfaces: list[str], texts: list[str], *, as_json: bool) -> None:
 
 def _answer(lists: Lists, text: str) -> dict[str, Any]:
     """Whether an address is dropped, and the most exact entry of each list that has it."""
-    family, upper, lower = parse_address(text)
+    address = parse_address(text)
     answer: dict[str, Any] = {"Address": text}
-    for kind in (DROP, ALLOW):
-        rows = lists.rows[kind, family]
-        places = covering(rows, upper, lower, BITS[family])
+    for kind, places in lists.covering(address).items():
         if places:
-            row = rows[places[0]].tolist()
+            upper, lower, seconds, tag, length = lists.rows[kind, address.family][places[0]].tolist()
             answer[kind] = {
-                "Prefix": text_of(family, row[0], row[1], row[4]),
-                "Tag": lists.tag(row[3]),
-                "Load Time": load_time(row[2]),
+                "Prefix": text_of(address.family, upper, lower, length),
+                "Tag": lists.tag(tag),
+                "Load Time": load_time(seconds),
             }
-    return answer | {"Dropped": DROP in answer and ALLOW not in answer}
+    return answer | {"Dropped": lists.drops(address)}
 
 
 def _sentence(answer: dict[str, Any]) -> str:

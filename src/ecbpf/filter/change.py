@@ -14,7 +14,7 @@ from ecbpf.errors import EcbpfError
 from ecbpf.filter.batch import Batch
 from ecbpf.filter.lists import ALLOW, DROP, Kind, Lists
 from ecbpf.filter.lockout import locked_out
-from ecbpf.filter.prefix import BITS, Prefix, Rows
+from ecbpf.filter.prefix import BITS, Prefix, Rows, text_of
 from ecbpf.filter.rows import covering, find, merged, without
 from ecbpf.filter.running import RunningFilter, find_filter
 
@@ -59,16 +59,17 @@ def list_prefixes(
         joint = after.count(kind)
         if replace:
             joint = sum(len(merged(before.rows[kind, family], after.rows[kind, family])) for family in BITS)
-        added = joint - before.count(kind)
+        added, removed = joint - before.count(kind), joint - after.count(kind)
+        drops_more = added if kind == DROP else removed
         summary = Summary(
             running.interface,
             kind,
             added=added,
             renewed=_distinct(batch.rows) - added,
-            removed=joint - after.count(kind),
+            removed=removed,
             total=after.count(kind),
             notes=[],
-            warnings=locked_out(running.interface, before, after),
+            warnings=locked_out(running.interface, before, after) if drops_more else [],
         )
         return _Plan(running, before, after, summary)
 
@@ -159,13 +160,8 @@ def _place(interface: str, kind: Kind, rows: Rows, prefix: Prefix) -> int:
 def _still_covered(after: Lists, kind: Kind, prefix: Prefix) -> list[str]:
     """That a prefix is in the set still, because of a larger one."""
     rows = after.rows[kind, prefix.family]
-    for place in covering(rows, prefix.upper, prefix.lower, prefix.length):
-        larger = Prefix(
-            prefix.family,
-            int(rows["upper"][place]),
-            int(rows["lower"][place]),
-            int(rows["length"][place]),
-            had_host_bits=False,
-        )
-        return [f"{prefix} is still covered by {larger}"]
-    return []
+    places = covering(rows, prefix.upper, prefix.lower, prefix.length)
+    if not places:
+        return []
+    upper, lower, _time, _tag, length = rows[places[0]].tolist()
+    return [f"{prefix} is still covered by {text_of(prefix.family, upper, lower, length)}"]

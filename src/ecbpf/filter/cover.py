@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ecbpf.filter.prefix import ROW, Rows, mask
-from ecbpf.filter.rows import place
+from ecbpf.filter.rows import neighbours, place, sort_order
 
 __all__ = ["disjoint", "subtract"]
 
@@ -31,11 +31,7 @@ def disjoint(rows: Rows) -> Rows:
 def _disjoint_long(rows: Rows) -> Rows:
     """Without long rows that a long one covers: both are in one network of 64 bits."""
     long = rows["length"] > 64
-    crowded = np.zeros(len(rows), bool)
-    same = long[1:] & long[:-1] & (rows["upper"][1:] == rows["upper"][:-1])
-    crowded[1:] |= same
-    crowded[:-1] |= same
-    at = np.flatnonzero(crowded)
+    at = neighbours(long[1:] & long[:-1] & (rows["upper"][1:] == rows["upper"][:-1]))
     if not len(at):
         return rows
     keep = np.ones(len(rows), bool)
@@ -77,7 +73,7 @@ def subtract(rows: Rows, holes: Rows) -> Rows:
         for start, length in _pieces(_start(rows, at), int(rows["length"][at]), inner)
     ]
     both = np.concatenate([rows[keep], np.array(pieces, dtype=ROW)])
-    return both[np.lexsort((both["lower"], both["upper"]))]
+    return both[sort_order(both)]
 
 
 def _numbers(rows: Rows, at: int) -> tuple[int, int, int]:

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ecbpf.errors import DataError
-from ecbpf.filter.prefix import BITS, NAMES, ROW, Rows
-from ecbpf.filter.rows import merged
+from ecbpf.filter.prefix import BITS, NAMES, ROW, Address, Rows
+from ecbpf.filter.rows import covering, merged
 
 __all__ = ["ALLOW", "CAPACITY", "DROP", "TAG_BYTES", "Kind", "Lists", "check_tag"]
 
@@ -78,6 +78,16 @@ class Lists(NamedTuple):
         """The text of a tag."""
         text: bytes = self.tags[number]
         return text.decode()
+
+    def covering(self, address: Address) -> dict[Kind, list[int]]:
+        """The places, in each list of its family, of the prefixes that an address is in, the longest first."""
+        family, upper, lower = address
+        return {kind: covering(self.rows[kind, family], upper, lower, BITS[family]) for kind in (DROP, ALLOW)}
+
+    def drops(self, address: Address) -> bool:
+        """Whether packets from an address are dropped: the allow set wins."""
+        places = self.covering(address)
+        return bool(places[DROP]) and not places[ALLOW]
 
     def count(self, kind: Kind) -> int:
         """How many prefixes of both families are listed."""

@@ -2,9 +2,8 @@
 
 import functools
 
-from ecbpf.filter.lists import ALLOW, DROP, Lists
-from ecbpf.filter.prefix import BITS, Rows, parse_address
-from ecbpf.filter.rows import covering, merged, same_prefixes
+from ecbpf.filter.lists import Lists
+from ecbpf.filter.prefix import parse_address
 from ecbpf.netdev.addresses import gateways, ssh_peers
 
 __all__ = ["locked_out"]
@@ -13,15 +12,14 @@ __all__ = ["locked_out"]
 def locked_out(interface: str, before: Lists, after: Lists) -> list[str]:
     """A warning for each address that one will miss, dropped after the change and not before it.
 
-    What hinders to tell is a warning too: it is no reason not to drop anything.
+    Ask only about a change that drops more: it takes looking around. What hinders to tell is a warning too: it is
+    no reason not to drop anything.
     """
-    if not _may_drop_more(before, after):
-        return []
     addresses, failures = watched()
     return [f"{interface}: {failure}" for failure in failures] + [
         f"{interface}: drops {address}, {who}; ecbpf filter allow -i {interface} {address} lets it through"
         for address, who in addresses.items()
-        if _is_dropped(after, address) and not _is_dropped(before, address)
+        if after.drops(parse_address(address)) and not before.drops(parse_address(address))
     ]
 
 
@@ -36,26 +34,3 @@ def watched() -> tuple[dict[str, str], list[str]]:
         except Exception as error:
             failures.append(f"cannot check whether it drops {who}: {str(error) or type(error).__name__}")
     return addresses, failures
-
-
-def _may_drop_more(before: Lists, after: Lists) -> bool:
-    """Whether something is dropped that was not, or not allowed any more."""
-    return any(
-        _has_more(after.rows[DROP, family], before.rows[DROP, family])
-        or _has_more(before.rows[ALLOW, family], after.rows[ALLOW, family])
-        for family in BITS
-    )
-
-
-def _has_more(rows: Rows, others: Rows) -> bool:
-    """Whether some prefixes are not among others."""
-    if same_prefixes(rows, others):
-        return False
-    return len(rows) > len(others) or len(merged(others, rows)) > len(others)
-
-
-def _is_dropped(lists: Lists, text: str) -> bool:
-    """Whether packets from an address are dropped."""
-    family, upper, lower = parse_address(text)
-    found = {kind: covering(lists.rows[kind, family], upper, lower, BITS[family]) for kind in (DROP, ALLOW)}
-    return bool(found[DROP]) and not found[ALLOW]

@@ -5,7 +5,17 @@ import numpy.typing as npt
 
 from ecbpf.filter.prefix import ROW, Prefix, Rows
 
-__all__ = ["covering", "find", "merged", "place", "rows_of", "same_prefixes", "without"]
+__all__ = [
+    "covering",
+    "find",
+    "merged",
+    "neighbours",
+    "place",
+    "rows_of",
+    "same_prefixes",
+    "sort_order",
+    "without",
+]
 
 
 def rows_of(prefixes: list[Prefix], *, time: int = 0, tag: int = 0) -> Rows:
@@ -20,15 +30,19 @@ def sort_order(rows: Rows) -> npt.NDArray[np.intp]:
     """
     order = np.argsort(rows["upper"], kind="stable")
     upper = rows["upper"][order]
-    tied = np.zeros(len(rows), bool)
-    same = upper[1:] == upper[:-1]
-    tied[1:] |= same
-    tied[:-1] |= same
-    at = np.flatnonzero(tied)
+    at = neighbours(upper[1:] == upper[:-1])
     if len(at):
         ties = order[at]
         order[at] = ties[np.lexsort((rows["length"][ties], rows["lower"][ties], rows["upper"][ties]))]
     return order
+
+
+def neighbours(same: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """The places of what is the same as its neighbour. same: of each but the last, whether it is as the next."""
+    either = np.zeros(len(same) + 1, bool)
+    either[1:] |= same
+    either[:-1] |= same
+    return np.flatnonzero(either)
 
 
 def _is_repeated(rows: Rows) -> npt.NDArray[np.bool_]:
