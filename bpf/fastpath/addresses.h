@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Addresses whose packets are the kernel's alone: this host's own, and excluded VIPs.
+ * After a change user space adds 1 to address_generation: then flows that were learned
+ * before are looked at again, each once.
+ */
+#ifndef ECBPF_FASTPATH_ADDRESSES_H
+#define ECBPF_FASTPATH_ADDRESSES_H
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "table.h"
+
+/* IPv4: the first word, and the others 0. */
+struct fastpath_address {
+	__be32 word[4];
+};
+
+enum fastpath_address_origin {
+	FASTPATH_ADDRESS_OWN = 1,
+	FASTPATH_ADDRESS_EXCLUDED = 2,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct fastpath_address);
+	__type(value, __u8); /* enum fastpath_address_origin, together */
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+} fastpath_local SEC(".maps");
+
+static __always_inline bool is_local(const union flow_id *id)
+{
+	return bpf_map_lookup_elem(&fastpath_local, id->key.vip);
+}
+
+/* Has the VIP of a known flow become one of them? */
+static __always_inline bool has_become_local(const union flow_id *id, struct flow *flow)
+{
+	__u32 now = *(volatile __u32 *)&address_generation;
+
+	if (flow->generation == now)
+		return false;
+	if (is_local(id))
+		return true;
+	flow->generation = now;
+	return false;
+}
+
+#endif /* ECBPF_FASTPATH_ADDRESSES_H */
