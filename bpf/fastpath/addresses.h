@@ -10,11 +10,12 @@
 #include <stdbool.h>
 
 #include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "table.h"
 
-/* IPv4: the first word, and the others 0. */
+/* IPv4 as in ::ffff:192.0.2.1 (RFC 4291 section 2.5.5.2) */
 struct fastpath_address {
 	__be32 word[4];
 };
@@ -32,9 +33,21 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 } fastpath_local SEC(".maps");
 
+#define ADDRESS_INTERFACES 8
+
+__u32 address_generation SEC(".data.director") = 1;
+/* No packet reads these: ifindexes whose addresses are own ones; 0 ends them. */
+__u32 address_interfaces[ADDRESS_INTERFACES] SEC(".data.director") = {};
+
 static __always_inline bool is_local(const union flow_id *id)
 {
-	return bpf_map_lookup_elem(&fastpath_local, id->key.vip);
+	struct fastpath_address address = {
+		{0, 0, bpf_htonl(0xffff), id->key.vip[0]},
+	};
+
+	if (id->key.version == 6)
+		__builtin_memcpy(&address, id->key.vip, sizeof(address));
+	return bpf_map_lookup_elem(&fastpath_local, &address);
 }
 
 /* Has the VIP of a known flow become one of them? */

@@ -31,8 +31,4 @@ __u32 inbound_spike SETTING = 5; /* percent above it from which packets are drop
 __u32 inbound_max SETTING = 50; /* and from which nearly all are */
 __u32 wrap_packets SETTING = 4096; /* between two measurements of the rate */
 
-/* No settings, but alike in all programs too. */
-__u64 hash_seed SETTING = 0x6a09e667f3bcc909;
-__u32 address_generation SETTING = 1; /* grows with each change of fastpath_local */
-
 #endif /* ECBPF_FASTPATH_SETTINGS_H */

@@ -20,8 +20,6 @@
 #include <linux/if_ether.h>
 #include <bpf/bpf_helpers.h>
 
-#include "settings.h"
-
 #define FLOW_WAYS 8
 
 /* As a packet of the client has them; IPv4 uses the first word of an address. */
@@ -95,6 +93,9 @@ struct {
 	__type(value, struct flow_set);
 	__uint(map_flags, BPF_F_MMAPABLE);
 } fastpath_flows SEC(".maps");
+
+/* Random, so that nobody can aim at a set; the same in all programs of a director. */
+__u64 hash_seed SEC(".data.director") = 0x6a09e667f3bcc909;
 
 /* Set before load: the size of the table. */
 const volatile __u32 flow_sets = 1;

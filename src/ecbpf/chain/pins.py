@@ -10,6 +10,7 @@ kernel empties a PROG_ARRAY when its last descriptor and pin go, though programs
 """
 
 import contextlib
+import contextvars
 import errno
 import fcntl
 import os
@@ -35,6 +36,8 @@ __all__ = [
 _HOME = os.path.join(BPFFS, "ecbpf")
 _NAMESPACE = "netns:"
 _LOCK_SECONDS = 30
+
+_held_here = contextvars.ContextVar("the lock is held by this thread", default=False)
 
 
 def _namespace_folder() -> str:
@@ -64,8 +67,22 @@ def staged_folder(folder: str, slot: int) -> str:
 def locked() -> Iterator[None]:
     """Hold the lock of all ecbpf commands that change something; mounts bpffs if need be.
 
-    The kernel lets go of it when the holder dies. Raises BusyError after 30 s, MissingError, KernelError.
+    A thread that has it may take it again. The kernel lets go of it when the holder dies.
+    Raises BusyError after 30 s, MissingError, KernelError.
     """
+    if _held_here.get():
+        yield
+        return
+    with _lock():
+        before = _held_here.set(True)
+        try:
+            yield
+        finally:
+            _held_here.reset(before)
+
+
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
     mount_bpffs()
     _make(_HOME)
     fd = os.open(_HOME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

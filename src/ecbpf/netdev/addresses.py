@@ -12,7 +12,7 @@ import psutil
 
 from ecbpf.errors import EcbpfError, MissingError
 
-__all__ = ["AddressEvents", "IpAddress", "gateways", "own_addresses", "ssh_peers"]
+__all__ = ["AddressEvents", "IpAddress", "gateways", "mapped", "own_addresses", "ssh_peers"]
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -54,6 +54,13 @@ def _interface_address(address: str, netmask: str | None) -> ipaddress.IPv4Inter
     if netmask and ":" in netmask:
         return ipaddress.ip_interface(f"{plain}/{int(ipaddress.IPv6Address(netmask)).bit_count()}")
     return ipaddress.ip_interface(f"{plain}/{netmask}" if netmask else plain)
+
+
+def mapped(address: IpAddress) -> bytes:
+    """Its 16 bytes, of IPv4 as in ::ffff:192.0.2.1 (RFC 4291 section 2.5.5.2)."""
+    if address.version == 4:
+        return bytes(10) + b"\xff\xff" + address.packed
+    return address.packed
 
 
 class AddressEvents:
