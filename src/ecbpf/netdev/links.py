@@ -41,7 +41,7 @@ def links() -> dict[str, NetLink]:
 
 
 def link_of(interface: str) -> NetLink:
-    """One interface; an alternative name will do. Raises DataError (no such interface), and as links()."""
+    """One interface; a short alternative name will do. Raises DataError (no such interface), and as links()."""
     ifindex = index_of(interface)
     for link in links().values():
         if link.ifindex == ifindex:
