@@ -2,6 +2,7 @@
 
 ``/sys/fs/bpf/ecbpf/IFNAME/`` for an interface of the machine's own network namespace,
 ``/sys/fs/bpf/ecbpf/netns:INODE/IFNAME/`` for one of another: bpffs is one for all of them, names are not.
+Beside these folders, in each namespace's, is ``tc-egress-programs/``: see egress.py.
 
 The truth about an interface is what the kernel runs there; pins keep it alive and give it names. So any
 pin that is missing or out of date can be made again from what runs, by the next command. With one trap: the
@@ -22,11 +23,14 @@ from ecbpf.kernel.bpffs import BPFFS, is_bpffs, mount_bpffs, pin_name
 from ecbpf.kernel.xdp import XdpLink
 
 __all__ = [
+    "egress_folder",
+    "egress_folders",
     "folder_of",
     "folders",
     "live_link",
     "locked",
     "make_folder",
+    "remove_empty_folder",
     "remove_folder",
     "rename_folder",
     "slot_folder",
@@ -35,6 +39,7 @@ __all__ = [
 
 _HOME = os.path.join(BPFFS, "ecbpf")
 _NAMESPACE = "netns:"
+_EGRESS = "tc-egress-programs"  # longer than an interface's name can be
 _LOCK_SECONDS = 30
 
 _held_here = contextvars.ContextVar("the lock is held by this thread", default=False)
@@ -51,6 +56,11 @@ def _namespace_folder() -> str:
 def folder_of(interface: str) -> str:
     """The folder for that interface of this network namespace, whether it is there or not."""
     return os.path.join(_namespace_folder(), pin_name(interface))
+
+
+def egress_folder() -> str:
+    """Where the links of this namespace's egress programs are pinned, each by the index of its interface."""
+    return os.path.join(_namespace_folder(), _EGRESS)
 
 
 def slot_folder(folder: str, slot: int) -> str:
@@ -138,6 +148,13 @@ def remove_folder(path: str, keep: str = "") -> None:
         raise kernel_error(path, error.errno or errno.EIO) from None
 
 
+def remove_empty_folder(path: str) -> None:
+    """Remove a folder if nothing is in it, and that of its namespace if it was the last there."""
+    with contextlib.suppress(OSError):
+        os.rmdir(path)
+        _leave_namespace(path)
+
+
 def rename_folder(path: str, target: str) -> None:
     """Rename a folder, pins and all; nothing may stand at `target`. Raises KernelError."""
     try:
@@ -158,6 +175,15 @@ def _leave_namespace(path: str) -> None:
 
 def folders() -> list[str]:
     """The folder of every interface, of every namespace."""
+    return [path for path in _folders() if os.path.basename(path) != _EGRESS]
+
+
+def egress_folders() -> list[str]:
+    """egress_folder() of every namespace that has one."""
+    return [path for path in _folders() if os.path.basename(path) == _EGRESS]
+
+
+def _folders() -> list[str]:
     if not is_bpffs():
         return []
     found: list[str] = []

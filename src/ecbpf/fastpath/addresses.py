@@ -83,7 +83,7 @@ class Addresses:
         excluded = set(self.excluded)
         for address in addresses:
             if address not in excluded:
-                raise EcbpfError(str(address), "is not excluded", "ecbpf fastpath exclude list shows those that are")
+                raise EcbpfError(str(address), "not excluded", "ecbpf fastpath exclude list shows those that are")
         keys = {mapped(address) for address in addresses}
         self._change(set(), lambda key, origins: origins & ~(_EXCLUDED if key in keys else 0))
 

@@ -55,5 +55,7 @@ def _check_target(interface: str, every: dict[str, NetLink]) -> None:
     nic = next(link.name for link in every.values() if link.ifindex == ifindex)
     if look(nic) is None:
         raise EcbpfError(
-            nic, "redirect=on, and no XDP program there: its driver may drop what it is to send", f"ecbpf attach {nic}"
+            nic,
+            "redirect=on, and no XDP program there: its driver may drop what it is to send",
+            f"ecbpf attach {nic}",
         )

@@ -41,7 +41,7 @@ class Director:
         return TABLE.read(self._settings)
 
     def set(self, settings: Settings, *, force: bool = False) -> None:
-        """Change some settings, under the lock. Raises as checks.check_settings(), BusyError; none is changed then."""
+        """Change some settings, under the lock. Raises as checks.check_settings(), BusyError, and changes none."""
         with locked():
             check_settings(self.settings, settings, self.ingress, self.egress, force=force)
             TABLE.write(self._settings, settings)

@@ -123,7 +123,9 @@ def _sets(table: Map) -> Any:
         {
             "names": list(parts),
             "formats": [form for _, _, form in parts.values()],
-            "offsets": [getattr(of, name).offset for of, name, _ in parts.values()],  # the key comes first in a flow
+            "offsets": [
+                getattr(of, name).offset for of, name, _ in parts.values()
+            ],  # the key comes first in a flow
             "itemsize": ctypes.sizeof(flow),
         }
     )
@@ -137,4 +139,3 @@ def _sets(table: Map) -> Any:
         }
     )
     return np.frombuffer(table.memory(), layout, count=table.info.max_entries)
-

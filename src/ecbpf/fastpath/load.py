@@ -1,8 +1,8 @@
 """Load, reload and unload the fast path.
 
-Egress comes first and goes last: without ingress it only learns, while ingress without egress would go by what it
-learned before, until it notices (see "unconfirmed" in docs/fastpath.md). Each program is put or replaced between two
-packets. Killed anywhere, every interface has the old program or the new, and they share the same table.
+Egress comes first and goes last: without ingress it only learns, while ingress without egress would go by what was
+learned before, until it notices (see "unconfirmed" in docs/fastpath.md). Each program is put or replaced between
+two packets. Killed anywhere, every interface has the old program or the new.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class _Plan:
         return self.every[interface]
 
     def _points(self) -> list[str]:
-        """Where egress is attached: no packet passes two of them, a VLAN's and its NIC's, a slave's and its bond's."""
+        """Where egress is attached: no packet passes two, a VLAN's and its NIC's, or a slave's and its bond's."""
         named = set(self.ports)
         return [
             interface

@@ -7,11 +7,12 @@ import secrets
 import time
 from typing import NamedTuple
 
-from ecbpf.chain.occupant import kernel_name, maps_of
+from ecbpf.chain.occupant import kernel_name
+from ecbpf.chain.settings import Settings
 from ecbpf.chain.sharing import share_own
 from ecbpf.chain.subprogram import Subprogram
 from ecbpf.errors import DataError
-from ecbpf.fastpath.settings import DEFAULTS, SECTION, TABLE, Settings
+from ecbpf.fastpath.settings import DEFAULTS, SECTION, TABLE
 from ecbpf.kernel.globals import Globals, map_globals
 from ecbpf.kernel.map import Map
 from ecbpf.kernel.object import Object

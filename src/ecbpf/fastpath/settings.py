@@ -8,7 +8,16 @@ from ecbpf.chain.settings import Number, Settings, SettingTable, Switch
 from ecbpf.errors import UsageError
 from ecbpf.netdev.links import NetLink
 
-__all__ = ["DEFAULTS", "NAMES", "SECTION", "TABLE", "check_together", "measured", "parse_inbound", "parse_settings"]
+__all__ = [
+    "DEFAULTS",
+    "NAMES",
+    "SECTION",
+    "TABLE",
+    "check_together",
+    "measured",
+    "parse_inbound",
+    "parse_settings",
+]
 
 SECTION = ".data.settings"
 
@@ -56,7 +65,7 @@ def parse_settings(texts: list[str]) -> Settings:
 
 
 def parse_inbound(text: str) -> Settings:
-    """``PPS[+SPIKE[+MAX]]``: the inbound limit, and percentages above it (a ``%`` may follow). Raises UsageError."""
+    """``PPS[+SPIKE[+MAX]]``: the inbound limit, and percentages above it (``%`` or not). Raises UsageError."""
     values = text.split("+")
     if len(values) > 3:
         raise UsageError(f"inbound_pps={text}", "more than three numbers", "PPS[+SPIKE[+MAX]]")
@@ -68,7 +77,7 @@ def parse_inbound(text: str) -> Settings:
 
 
 def check_together(settings: Settings) -> None:
-    """Raise UsageError for values that make no sense beside each other. settings: all of them, as they would be."""
+    """Raise UsageError for values that make no sense beside each other. settings: all, as they would be."""
     sample, inactive = settings["sample_seconds"], settings["inactive_seconds"]
     if sample >= inactive:
         raise UsageError(
