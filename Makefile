@@ -1,22 +1,26 @@
 # Everything a person types here; README.md and CONTRIBUTING.md say more.
 PYTHON ?= python3
 DEBUG ?=
+KERNELS ?=
 export DEBUG
 
 BIN := .venv/bin
 # What the project needs from Debian; `make setup` installs what is missing.
 PACKAGES := clang clang-format llvm libbpf-dev linux-libc-dev libbpf1 python3-venv \
-	binutils iproute2 iputils-ping ethtool procps strace
+	binutils iproute2 iputils-ping ethtool procps strace \
+	qemu-system-x86 busybox-static kmod util-linux ipvsadm iperf3 nftables curl
 
 C_SOURCES = $(shell find bpf tests bench -name '*.c' -o -name '*.h')
 OBJECTS := src/ecbpf/objects/.built-debug-$(or $(DEBUG),0)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint format bench package completions clean
+.PHONY: help setup build demo test test-vm kernels lint format bench package completions clean
 
 help:
 	@echo "make demo         install what is missing, then show a root array at work in a lab of namespaces"
 	@echo "make test         lint, unit tests, and tests on this machine's kernel: as root"
+	@echo "make test-vm      of these the tests that need IPVS, bonding, VLANs: in a guest with Linux 6.1"
+	@echo "make kernels      fetch the newest of the kernels that guests boot; KERNELS='5.10 6.1' only some"
 	@echo "make setup        install what is missing, and build; .venv/bin/ then holds every command"
 	@echo "make build        compile the kernel programs; DEBUG=1 keeps their debug lines"
 	@echo "make bench        nanoseconds a packet and ratios, as a table"
@@ -53,6 +57,14 @@ demo: setup
 
 test: lint
 	@$(BIN)/python -m pytest -q
+	@$(MAKE) --no-print-directory test-vm
+
+test-vm: setup
+	@$(BIN)/python -m tests.vm.fetch --missing 6.1-cloud
+	@$(BIN)/python -m tests.vm --kernel 6.1-cloud -- $(BIN)/python -m pytest -q -p no:cacheprovider tests/vm/guest
+
+kernels: setup
+	@$(BIN)/python -m tests.vm.fetch $(KERNELS)
 
 lint: setup
 	@$(BIN)/ruff check
