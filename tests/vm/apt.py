@@ -7,10 +7,11 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 
 from ecbpf.errors import EcbpfError, MissingError
 
-__all__ = ["Suite"]
+__all__ = ["Suite", "highest"]
 
 _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -32,10 +33,10 @@ class Suite:
         Raises MissingError if there is none.
         """
         names = _run("apt-cache", *self._options, "pkgnames", "linux-image-").split()
-        matching = [name for name in names if re.fullmatch(pattern, name)]
-        if not matching:
+        found = highest(names, pattern)
+        if found is None:
             raise MissingError(self.name, f"has no package {pattern}", "see tests/vm/kernels.py")
-        return max(matching, key=lambda name: [int(number) for number in re.findall(r"\d+", name)])
+        return found
 
     def version(self, package: str) -> str:
         """The version of `package`."""
@@ -59,6 +60,12 @@ class Suite:
         return sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".deb"))
 
 
+def highest(names: Iterable[str], pattern: str) -> str | None:
+    """Of the package `names` that match `pattern` in full, the one with the highest version in it, if any."""
+    matching = [name for name in names if re.fullmatch(pattern, name)]
+    return max(matching, key=lambda name: [int(number) for number in re.findall(r"\d+", name)], default=None)
+
+
 def _private_state(suite: str, folder: str) -> list[str]:
     """Make what apt needs of its own to look at nothing but `suite`; returns the options that say so."""
     os.makedirs(os.path.join(folder, "lists", "partial"), exist_ok=True)
@@ -76,7 +83,7 @@ def _private_state(suite: str, folder: str) -> list[str]:
         "Dir::State::Status": "/dev/null",
         "Dir::Cache": os.path.join(folder, "cache"),
         "Acquire::Languages": "none",
-        "Acquire::Retries": "2",
+        "Acquire::Retries": "1",
         "Acquire::http::Timeout": "20",
     }
     return [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
