@@ -1,22 +1,30 @@
 # Everything a person types here; README.md and CONTRIBUTING.md say more.
 PYTHON ?= python3
 DEBUG ?=
+# Which kernels guests boot: one, or several; tests/vm/kernels.py knows them.
+KERNEL ?= 6.1-cloud
+KERNELS ?=
+TESTS ?=
 export DEBUG
 
 BIN := .venv/bin
 # What the project needs from Debian; `make setup` installs what is missing.
 PACKAGES := clang clang-format llvm libbpf-dev linux-libc-dev libbpf1 python3-venv \
-	binutils iproute2 iputils-ping ethtool procps strace
+	binutils iproute2 iputils-ping ethtool procps strace \
+	qemu-system-x86 busybox-static kmod util-linux ipvsadm iperf3 nftables curl
 
 C_SOURCES = $(shell find bpf tests bench -name '*.c' -o -name '*.h')
 OBJECTS := src/ecbpf/objects/.built-debug-$(or $(DEBUG),0)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint format bench package completions clean
+.PHONY: help setup build demo test test-vm test-kernels kernels lint format bench package completions clean
 
 help:
 	@echo "make demo         install what is missing, then show a root array at work in a lab of namespaces"
 	@echo "make test         lint, unit tests, and tests on this machine's kernel: as root"
+	@echo "make test-vm      the part of it that needs IPVS, bonding, VLANs: in a guest; KERNEL=5.10 for another"
+	@echo "make test-kernels tests in guests with Linux 5.10 to 7.x, and a table; KERNELS='5.10 6.1' TESTS=FILES"
+	@echo "make kernels      fetch the newest of the kernels that guests boot; KERNELS='5.10 6.1'"
 	@echo "make setup        install what is missing, and build; .venv/bin/ then holds every command"
 	@echo "make build        compile the kernel programs; DEBUG=1 keeps their debug lines"
 	@echo "make bench        nanoseconds a packet and ratios, as a table"
@@ -52,7 +60,20 @@ demo: setup
 	@$(BIN)/python tools/demo.py
 
 test: lint
+	@$(BIN)/python -m tests.vm.fetch --missing 6.1-cloud
 	@$(BIN)/python -m pytest -q
+	@$(MAKE) --no-print-directory test-vm
+
+test-vm: setup
+	@$(BIN)/python -m tests.vm.fetch --missing $(KERNEL)
+	@$(BIN)/python -m tests.vm --kernel $(KERNEL) -- $(BIN)/python -m pytest -q -p no:cacheprovider tests/vm/guest
+
+test-kernels: setup
+	@$(BIN)/python -m tests.vm.fetch --missing $(KERNELS)
+	@$(BIN)/python -m tests.vm.matrix $(if $(KERNELS),--kernels '$(KERNELS)') $(TESTS)
+
+kernels: setup
+	@$(BIN)/python -m tests.vm.fetch $(KERNELS)
 
 lint: setup
 	@$(BIN)/ruff check

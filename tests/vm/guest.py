@@ -1,0 +1,158 @@
+"""Run a command in a guest: its words come out here as it says them, its exit status at the end."""
+
+import os
+import shlex
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import BinaryIO, Self
+
+from ecbpf.errors import EcbpfError
+from tests.vm.kernels import Image
+from tests.vm.machine import machine
+
+__all__ = ["MEMORY", "SHARE", "TIMEOUT", "Guest", "GuestError", "GuestTimeoutError"]
+
+# MiB: a BPF map of 300, and what tests write, which is memory too.
+MEMORY = 3072
+# Seconds.
+TIMEOUT = 600.0
+# Where the guest sees `Guest.share`.
+SHARE = "/run/share"
+
+_CONTROL = "/run/guest"
+_CONSOLE_LINES = 60
+
+_COMMAND = """\
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
+export ECBPF_GUEST={kernel} ECBPF_GUEST_RELEASE={release}
+cd {folder}
+: >{control}/up
+setsid --wait {command} </dev/null >>{control}/stdout 2>>{control}/stderr
+echo $? >{control}/status.new
+mv {control}/status.new {control}/status
+sleep infinity
+"""
+
+
+class GuestError(EcbpfError):
+    """The guest did not come up or died: no status of the command is known. `console` has its last words."""
+
+    exit_status = 125
+
+    def __init__(self, what: str, why: str, console: str) -> None:
+        super().__init__(what, why, "its console is above")
+        self.console = console
+
+
+class GuestTimeoutError(GuestError):
+    """The command was not done in time."""
+
+    exit_status = 124
+
+
+@dataclass(slots=True)
+class Guest:
+    """A machine that boots `image`, for one command.
+
+    memory: MiB. timeout: seconds for boot and command together. share: a folder of this machine
+    that the guest sees, writable, as SHARE; "" for none. stdout, stderr: where the command's go.
+    up: called when the command starts, with the seconds it took to get there.
+    """
+
+    image: Image
+    stdout: BinaryIO
+    stderr: BinaryIO
+    memory: int = MEMORY
+    timeout: float = TIMEOUT
+    share: str = ""
+    up: Callable[[float], None] = lambda _seconds: None
+
+    def run(self, command: Sequence[str]) -> int:
+        """Run `command` in this folder, as the guest sees it; returns its exit status.
+
+        Nothing of the guest is left afterwards, however this ends.
+        Raises GuestError, GuestTimeoutError, MissingError.
+        """
+        name = f"guest {self.image.kernel.name}"
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="ecbpf-guest-") as folder:
+            control = os.path.join(folder, "control")
+            logs = os.path.join(folder, "logs")
+            os.mkdir(control)
+            os.mkdir(logs)
+            self._write_command(control, command)
+            shares = {"control": (control, _CONTROL)}
+            if self.share:
+                shares["share"] = (self.share, SHARE)
+            with ExitStack() as stack:
+                streams = [
+                    stack.enter_context(_Stream(control, "stdout", self.stdout)),
+                    stack.enter_context(_Stream(control, "stderr", self.stderr)),
+                ]
+                qemu = stack.enter_context(machine(self.image, shares, logs, self.memory))
+                came_up = False
+                while True:
+                    # Asked before the streams are read: what was said until then is in them.
+                    ended = qemu.poll() is not None
+                    status = _read(control, "status")
+                    if not came_up and os.path.exists(os.path.join(control, "up")):
+                        came_up = True
+                        self.up(time.monotonic() - start)
+                    for stream in streams:
+                        stream.forward()
+                    if status:
+                        return int(status)
+                    if ended:
+                        raise GuestError(name, "ended without a status", _last_words(logs))
+                    if time.monotonic() - start > self.timeout:
+                        raise GuestTimeoutError(name, f"not done in {self.timeout:g} s", _last_words(logs))
+                    time.sleep(0.05)
+
+    def _write_command(self, control: str, command: Sequence[str]) -> None:
+        text = _COMMAND.format(
+            kernel=shlex.quote(self.image.kernel.name),
+            release=shlex.quote(self.image.release),
+            folder=shlex.quote(os.getcwd()),
+            control=_CONTROL,
+            command=shlex.join(command),
+        )
+        with open(os.path.join(control, "command"), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
+class _Stream:
+    """What the guest appends to a file, forwarded as it comes."""
+
+    def __init__(self, folder: str, name: str, to: BinaryIO) -> None:
+        self._path = os.path.join(folder, name)
+        self._to = to
+
+    def __enter__(self) -> Self:
+        self._from = open(self._path, "w+b", buffering=0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._from.close()
+
+    def forward(self) -> None:
+        while text := self._from.read(1 << 16):
+            self._to.write(text)
+            self._to.flush()
+
+
+def _read(folder: str, name: str) -> str:
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def _last_words(logs: str) -> str:
+    """The end of the console, and what the programs say that ran the guest."""
+    programs = sorted(name for name in os.listdir(logs) if name.endswith(".log"))
+    lines = "\n".join(_read(logs, name) for name in ("console", *programs)).splitlines()
+    return "\n".join([line for line in lines if line][-_CONSOLE_LINES:])
