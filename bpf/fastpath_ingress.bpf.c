@@ -63,6 +63,15 @@ static __always_inline bool is_multicast(const union flow_id *id, bool is_ip4)
 	return is_ip4 ? first >= 0xe0 : first == 0xff; /* 255.255.255.255 as well */
 }
 
+static __always_inline struct decision local(struct fastpath_cpu *cpu, bool is_ip4)
+{
+	if (is_ip4)
+		fastpath_count(cpu, ipv4_inbound_locals);
+	else
+		fastpath_count(cpu, ipv6_inbound_locals);
+	return PASS_ON;
+}
+
 /* No flow of ours. Does the kernel get it, or is it one too many? */
 static __always_inline struct decision unknown(struct xdp_md *ctx,
 					       struct fastpath_cpu *cpu,
@@ -73,13 +82,8 @@ static __always_inline struct decision unknown(struct xdp_md *ctx,
 		fastpath_count(cpu, broad_multi_pkts);
 		return PASS_ON;
 	}
-	if (is_local(id)) {
-		if (packet->is_ip4)
-			fastpath_count(cpu, ipv4_inbound_locals);
-		else
-			fastpath_count(cpu, ipv6_inbound_locals);
-		return PASS_ON;
-	}
+	if (is_local(id))
+		return local(cpu, packet->is_ip4);
 	if (packet->proto == IPPROTO_TCP && has_sack(ctx, packet->l4))
 		fastpath_count(cpu, suspect_misflows_sack);
 	if (is_above_limit(cpu))
@@ -104,22 +108,28 @@ static __always_inline struct decision discard(void)
 	return (struct decision){XDP_DROP, REASON_RESET_FLOW};
 }
 
+static __always_inline struct decision by_ipvs(struct flow *flow)
+{
+	flow->up++;
+	return PASS_ON;
+}
+
 static __always_inline struct decision
 divert(struct xdp_md *ctx, struct fastpath_cpu *cpu, const struct packet *pkt,
        const struct plain_packet *packet, const struct hop *hop, struct flow *flow)
 {
 	__u32 verdict = XDP_TX;
 
-	if (redirect && !monitor) {
+	if (redirect) {
 		verdict = bpf_redirect_map(&fastpath_ports, hop->port, 0);
 		if (verdict != XDP_REDIRECT) {
 			fastpath_count(cpu, unknown_interface);
-			return PASS_ON;
+			return by_ipvs(flow);
 		}
 	}
 	if (!monitor && !rewrite(ctx, pkt, hop, packet->l3, packet->is_ip4)) {
 		fastpath_count(cpu, adjust_head_errors);
-		return PASS_ON;
+		return by_ipvs(flow);
 	}
 	fastpath_count(cpu, total_bypassed_pkts);
 	flow->bypassed++;
@@ -142,7 +152,7 @@ static __always_inline struct decision known(struct xdp_md *ctx, struct fastpath
 	if (version & 1 || flow_version(flow) != version)
 		return PASS_ON;
 	if (has_become_local(id, flow))
-		return PASS_ON;
+		return local(cpu, packet->is_ip4);
 
 	way = packet->proto == IPPROTO_TCP ? decide_tcp(cpu, flow, place, packet->l4)
 					   : decide_udp(cpu, flow, place);
@@ -152,8 +162,7 @@ static __always_inline struct decision known(struct xdp_md *ctx, struct fastpath
 		return answer(ctx, pkt, packet->is_ip4);
 	if (way == WAY_DISCARD)
 		return discard();
-	flow->up++;
-	return PASS_ON;
+	return by_ipvs(flow);
 }
 
 static __always_inline struct decision plain(struct xdp_md *ctx, struct fastpath_cpu *cpu,

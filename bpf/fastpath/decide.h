@@ -40,7 +40,7 @@ static __always_inline enum way go_up(struct flow *flow, __u32 now)
 static __always_inline __u32 flow_heard(const struct flow_place *place, __u32 now)
 {
 	__u32 *seen = &place->set->seen[place->way & (FLOW_WAYS - 1)];
-	__u32 silence = now - *seen;
+	__u32 silence = ticks_since(*seen, now);
 
 	if (silence)
 		*seen = now;
@@ -69,7 +69,7 @@ static __always_inline enum way sample(struct fastpath_cpu *cpu, struct flow *fl
 	}
 	if (flow->fins)
 		pause /= SAMPLES_AFTER_FIN;
-	if (now - flow->went_up < pause)
+	if (ticks_since(flow->went_up, now) < pause)
 		return WAY_DIVERT;
 	flow->unconfirmed++;
 	return go_up(flow, now);

@@ -11,6 +11,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "clock.h"
 #include "table.h"
 
 /* Packets of a young flow that IPVS sees, and the one that made it known is the first. */
@@ -88,7 +89,7 @@ static __always_inline __u32 flow_choose(const struct flow_set *set, __u32 tag, 
 
 #pragma clang loop unroll(full)
 	for (int i = FLOW_WAYS - 1; i >= 0; i--) {
-		__u64 merit = (__u64)(now - set->seen[i]) + 1;
+		__u64 merit = (__u64)ticks_since(set->seen[i], now) + 1;
 
 		if (set->tag[i] == 0)
 			merit = 1ULL << 33;

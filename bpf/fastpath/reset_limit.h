@@ -43,7 +43,7 @@ static __always_inline bool take_reset(struct fastpath_cpu *cpu)
 /* IPVS was told of this flow a moment ago, and yet this host knows nothing of it. */
 static __always_inline bool is_unexpected(const struct flow *flow, __u32 now)
 {
-	return now - flow->went_up < (sample_seconds + 1) * ticks_a_second;
+	return ticks_since(flow->went_up, now) < (sample_seconds + 1) * ticks_a_second;
 }
 
 /* A RST to the client of `flow`, NULL if it is not known. Is it one too many? */

@@ -1,0 +1,201 @@
+"""The rules of ingress, one by one: docs/fastpath.md."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.netns.fastpath_cases import ANSWERED, BOTH, OTHER_PORT, TO_SERVER, Case, cases, flow_of
+from tests.netns.fastpath_kernel import Fastpath
+from tests.oracle.fastpath import PORT, TICKS_A_SECOND, Decision, Model
+from tests.oracle.fastpath_flows import Flow, Place, Server
+from tests.oracle.fastpath_frames import answer_faults, to_server
+from tests.oracle.fastpath_packets import OUR_MAC, SERVER_MAC, frame_of
+from tests.oracle.fastpath_settings import Settings
+from tests.oracle.packet import parse
+
+# Some time; where ticks of 32 bits begin anew; where they would turn negative.
+MOMENTS = (100_000.0, 2**32 / TICKS_A_SECOND + 0.004, 2**31 / TICKS_A_SECOND + 0.004)
+# On the packet, and on those of the server.
+TAGS = {
+    "no tag": (b"", 0),
+    "pushed": (b"", 100),
+    "swapped, its priority stays": (b"\x81\x00\xb0\x05", 100),
+    "802.1ad swapped": (b"\x88\xa8\x70\x05", 100),
+    "popped": (b"\x81\x00\xe0\x05", 0),
+    "the same": (b"\x81\x00\x20\x64", 100),
+}
+MACS = SERVER_MAC + OUR_MAC
+
+every_case = pytest.mark.parametrize(
+    ("family", "case"),
+    [pytest.param(family, case, id=f"{family}: {case.description}") for family in BOTH for case in cases(family)],
+)
+
+
+@pytest.fixture(scope="module")
+def fastpath(build: Callable[[str], str]) -> Iterator[Fastpath]:
+    with Fastpath(build, sets=16) as loaded:
+        for port in (PORT, OTHER_PORT):
+            loaded.ingress.maps["fastpath_ports"][port] = 1
+        yield loaded
+
+
+def prepare(fastpath: Fastpath, case: Case, family: int, now: float, vlan: int) -> Model:
+    """Bring kernel and model into the state of a case; `vlan` unless the case has one itself."""
+    fastpath.clear()
+    fastpath.set_local([])
+    settings = Settings(**case.settings)
+    fastpath.set(settings)
+    model = Model(fastpath.place, ports=(PORT, OTHER_PORT))
+    model.settings = settings
+    flow = flow_of(family, case.proto)
+    if case.flow is not None:
+        put(fastpath, model, flow_of(family, case.proto), now, {"vlan": vlan, "port": PORT} | case.flow)
+    local = [flow.vip] if case.local else []
+    fastpath.set_local(local)
+    model.local = frozenset(local)
+    fastpath.at(now)
+    model.ticks, model.nanoseconds = fastpath.clock.ticks, fastpath.clock.nanoseconds
+    return model
+
+
+def put(fastpath: Fastpath, model: Model, id_: Any, now: float, fields: dict[str, Any]) -> None:
+    """Let IPVS send a packet of a flow, and make the entry what the case wants."""
+    values = {"first": 0, "heard_ago": 0.1, "went_up_ago": 0.1, "answered_ago": 1.0} | fields
+    port, vlan = values.pop("port"), values.pop("vlan")
+    fastpath.globals.udp = True
+    fastpath.at(now - 1)
+    learned = fastpath.leave(frame_of(id_, macs=MACS))
+    assert learned.counters == {"total_pkts_tc_tx": 1, "lru_alloc_nonsyns": 1}
+    fastpath.globals.udp = model.settings.udp
+    entry = fastpath.find(id_)
+    assert entry
+    entry.flow.port, entry.flow.vlan = port, vlan
+    heard, went_up, answered = (values.pop(f"{name}_ago") for name in ("heard", "went_up", "answered"))
+    entry.set.seen[entry.way] = round((now - heard) * TICKS_A_SECOND) % 2**32
+    entry.flow.went_up = round((now - went_up) * TICKS_A_SECOND) % 2**32
+    entry.flow.answered = round(now * 10**9) - round(answered * 10**9)
+    for name, value in values.items():
+        setattr(entry.flow, name, value)
+
+    ticks = round((now - 1) * TICKS_A_SECOND)
+    flow: Flow = model.flows.learn(id_, Server(MACS, port, vlan), ticks)
+    flow.heard = round((now - heard) * TICKS_A_SECOND)
+    flow.went_up = round((now - went_up) * TICKS_A_SECOND)
+    flow.answered = entry.flow.answered
+    for name, value in values.items():
+        setattr(flow, "young" if name == "first" else name, value)
+
+
+def expected(case: Case, family: int, tags: bytes, vlan: int) -> Decision:
+    """What the case says."""
+    counters = dict.fromkeys(("total_pkts_xdp_rx", *case.counters), 1)
+    if case.basic != "none":
+        counters[f"ipv{family}_pkts"] = 1
+    if case.basic == "tcp":
+        counters["tcp_pkts"] = 1
+    frame = tagged(case.frame, tags)
+    if case.verdict[1] != TO_SERVER[1]:
+        return Decision(*case.verdict, counters, None if case.verdict == ANSWERED else frame)
+    counters["total_bypassed_pkts"] = 1
+    decrement = case.settings.get("decrement_ttl", False)
+    goes_in = case.settings.get("vlan", (case.flow or {}).get("vlan", vlan))
+    return Decision(*case.verdict, counters, to_server(frame, parse(frame)[1], MACS, goes_in, decrement))
+
+
+def tagged(frame: bytes, tags: bytes) -> bytes:
+    return frame[:12] + tags + frame[12:]
+
+
+@every_case
+def test_table(fastpath: Fastpath, family: int, case: Case) -> None:
+    """Verdict, reason, counters, the packet as it goes on, and the flow; the model says the same."""
+    for name, (tags, vlan) in TAGS.items():
+        if case.frame[12:14] in (b"\x81\0", b"\x88\xa8") and tags:
+            continue
+        for now in MOMENTS if name == "no tag" else MOMENTS[:1]:
+            model = prepare(fastpath, case, family, now, 0 if "vlan" in case.settings else vlan)
+            frame = tagged(case.frame, tags)
+            wanted = expected(case, family, tags, vlan)
+            assert model.enter(frame) == wanted, (name, now)
+            outcome = fastpath.enter(frame)
+            assert outcome[:3] == wanted[:3], (name, now)
+            if wanted.frame is None:
+                assert not answer_faults(frame, outcome.frame), (name, now)
+            else:
+                assert outcome.frame == wanted.frame, (name, now)
+            entry = fastpath.find(flow_of(family, case.proto))
+            assert (entry is None) == (case.ended or case.flow is None), (name, now)
+            if entry:
+                assert {key: _value(fastpath, entry, key) for key in case.becomes} == case.becomes, (name, now)
+
+
+def _value(fastpath: Fastpath, entry: Any, name: str) -> Any:
+    """A member of a flow, or how long ago that was."""
+    ticks = fastpath.clock.ticks
+    match name:
+        case "heard_ago":
+            return (ticks - entry.set.seen[entry.way]) % 2**32 / TICKS_A_SECOND
+        case "went_up_ago":
+            return (ticks - entry.flow.went_up) % 2**32 / TICKS_A_SECOND
+        case "answered_ago":
+            return (fastpath.clock.nanoseconds - entry.flow.answered) / 10**9
+    return getattr(entry.flow, name)
+
+
+def test_nothing_is_left_out(fastpath: Fastpath) -> None:
+    """Each counter of ingress and each of its reasons has a case, each switch one in which it is on."""
+    elsewhere = {"lru_miss_in_limited", "adjust_head_errors"}
+    basic = {"total_pkts_xdp_rx", "total_bypassed_pkts", "ipv4_pkts", "ipv6_pkts", "tcp_pkts"}
+    of_egress = {
+        *("total_pkts_tc_tx", "lru_reuse_syns", "lru_deletion_out_RST", "lru_alloc_nonsyns", "lru_reuse_nonsyns"),
+        *("lru_miss_out_syn", "lru_miss_out_nonsyn", "out_rsts_sent_tc", "out_rsts_disc_rate"),
+        *("out_rsts_disc_flow", "out_rsts_unknown", "unexpected_ipvs_rsts", "server_changes"),
+    }
+    every = [case for family in BOTH for case in cases(family)]
+    assert {counter for case in every for counter in case.counters} | basic == (
+        set(fastpath.counter_names) - elsewhere - of_egress
+    )
+    reasons = {name for number, name in fastpath.reasons.items() if 64 <= number < 0x8000}
+    assert {case.verdict[1] for case in every} == reasons - {"REASON_INBOUND_LIMIT"} | {"REASON_NONE"}
+    assert {name for case in every for name in case.settings} == {
+        *("monitor", "redirect", "decrement_ttl", "udp", "vlan", "inactive_seconds", "sample_seconds")
+    }
+
+
+def test_generations(fastpath: Fastpath) -> None:
+    """A flow is looked up among the addresses again whenever they have changed, and only then."""
+    flow = flow_of(4)
+    case = Case("", frame_of(flow), TO_SERVER)
+    prepare(fastpath, case, 4, 1000, 0)
+    fastpath.globals.address_generation += 1
+    generation = fastpath.globals.address_generation
+    assert fastpath.enter(case.frame).verdict == "XDP_TX"
+    entry = fastpath.find(flow)
+    assert entry
+    assert entry.flow.generation == generation
+    fastpath.local[flow.vip.ljust(16, b"\0")] = 2  # nobody says so
+    assert fastpath.enter(case.frame).verdict == "XDP_TX"
+    fastpath.globals.address_generation += 1
+    for _ in range(3):
+        assert fastpath.enter(case.frame).counters["ipv4_inbound_locals"] == 1
+    fastpath.set_local([])
+    assert fastpath.enter(case.frame).verdict == "XDP_TX"
+
+
+def test_model_s_places() -> None:
+    """The table of the model: what is called alike has to go, then who was silent longest."""
+    model = Model(lambda flow: Place(0, flow.client_port % 10))
+    flows = [flow_of(4)._replace(client_port=port) for port in range(1, 9)]
+    for now, flow in enumerate(flows):
+        model.flows.learn(flow, Server(MACS, 1, 0), now)
+    alike = flow_of(4)._replace(client_port=14)
+    model.flows.learn(alike, Server(MACS, 1, 0), 20)
+    assert [flow.id.client_port for flow in model.flows] == [1, 2, 3, 14, 5, 6, 7, 8]
+    model.flows.learn(replace_port(9), Server(MACS, 1, 0), 21)
+    assert [flow.id.client_port for flow in model.flows] == [9, 2, 3, 14, 5, 6, 7, 8]
+
+
+def replace_port(port: int) -> Any:
+    return flow_of(4)._replace(client_port=port)
