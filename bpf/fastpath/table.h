@@ -9,7 +9,8 @@
  * written: `version` is odd meanwhile, and another one afterwards. A count or time that
  * ingress writes just then lands in the wrong flow: an error of one.
  *
- * The kernel's own LRU hash takes 30 ns more a lookup (bench, fastpath/lru).
+ * The kernel's own LRU hash takes 23 ns where this takes 8, cold 171 where this takes 131
+ * (bench, fastpath/lookup*), and evicts as it likes.
  */
 #ifndef ECBPF_FASTPATH_TABLE_H
 #define ECBPF_FASTPATH_TABLE_H

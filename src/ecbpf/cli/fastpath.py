@@ -170,6 +170,18 @@ def load(
         force=force,
     )
     print("\n".join(done))
+    _print_doubts()
+
+
+def _print_doubts() -> None:
+    import sys
+
+    from ecbpf.fastpath.checks import doubts
+    from ecbpf.fastpath.director import find_director
+
+    director = find_director()
+    for doubt in doubts(director.settings, director.ingress, director.egress):
+        print(f"ecbpf: warning: {doubt}", file=sys.stderr)
 
 
 def unload(ingress: list[str], egress: list[str]) -> None:
@@ -195,6 +207,8 @@ def change_settings(settings: Settings, *, force: bool = False, dry_run: bool = 
     now, then = ("would be", "is") if dry_run else ("is", "was")
     for name, value in settings.items():
         print(f"{name} {now} {word(value)}, {then} {word(before[name])}")
+    if not dry_run:
+        _print_doubts()
 
 
 def show_parameters(*, as_json: bool) -> None:

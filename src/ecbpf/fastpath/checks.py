@@ -8,7 +8,7 @@ from ecbpf.errors import DataError, EcbpfError
 from ecbpf.fastpath.settings import TABLE, check_together
 from ecbpf.netdev.links import NetLink, links, port_of
 
-__all__ = ["check_settings"]
+__all__ = ["check_nic", "check_settings", "doubts"]
 
 
 def check_settings(
@@ -30,6 +30,30 @@ def check_settings(
     if after["redirect"]:
         for interface in egress:
             _check_target(interface, every)
+
+
+def check_nic(nic: NetLink) -> None:
+    """Raise DataError if packets do not come in there as they are on the wire: in a VLAN the tag would be missing."""
+    if nic.kind == "vlan":
+        raise DataError(
+            nic.name, "a VLAN device, whose packets come in by its NIC", f"-i {nic.parent or 'its NIC'}"
+        )
+    if len(nic.mac) != 6:
+        raise DataError(nic.name, "has no Ethernet address", "the fast path needs Ethernet")
+
+
+def doubts(settings: Settings, ingress: list[str], egress: list[str]) -> list[str]:
+    """What does no harm and is not what one may think, a line each. settings: all of them."""
+    if settings["redirect"] or settings["vlan"] != -1:
+        return []
+    every = links()
+    ports = {port_of(interface, every)[0] for interface in ingress}
+    return [
+        f"{interface}: no packets of clients come in by it, so flows that IPVS sends by it are left to IPVS; "
+        f"see redirect and vlan in docs/fastpath.md"
+        for interface in egress
+        if port_of(interface, every)[0] not in ports
+    ]
 
 
 def _check_vlan(vlan: int, ingress: list[str], every: dict[str, NetLink]) -> None:

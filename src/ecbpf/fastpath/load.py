@@ -16,7 +16,7 @@ from ecbpf.chain.pins import locked
 from ecbpf.chain.settings import Settings
 from ecbpf.chain.slots import empty, put
 from ecbpf.errors import EcbpfError, UsageError
-from ecbpf.fastpath.checks import check_settings
+from ecbpf.fastpath.checks import check_nic, check_settings
 from ecbpf.fastpath.director import Director, ingress_program, look_director
 from ecbpf.fastpath.programs import EGRESS, SLOT, Ingress, Port, load_egress
 from ecbpf.fastpath.settings import DEFAULTS, measured
@@ -107,6 +107,7 @@ class _Plan:
 
     def _link(self, interface: str) -> NetLink:
         port_of(interface, self.every)  # raises if there is none
+        check_nic(self.every[interface])
         return self.every[interface]
 
     def _points(self) -> list[str]:

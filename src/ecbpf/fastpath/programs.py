@@ -11,7 +11,6 @@ from ecbpf.chain.occupant import kernel_name
 from ecbpf.chain.settings import Settings
 from ecbpf.chain.sharing import share_own
 from ecbpf.chain.subprogram import Subprogram
-from ecbpf.errors import DataError
 from ecbpf.fastpath.settings import DEFAULTS, SECTION, TABLE
 from ecbpf.kernel.globals import Globals, map_globals
 from ecbpf.kernel.map import Map
@@ -118,9 +117,7 @@ class Ingress(Subprogram):
         self._ports = ports
 
     def configure(self, new: Object, interface: str) -> None:
-        """Share the director's maps, and say what the NIC is. Raises DataError, KernelError."""
-        if len(self._nic.mac) != 6:
-            raise DataError(interface, "has no Ethernet address", "the fast path needs Ethernet")
+        """Share the director's maps, and say what the NIC is. Raises KernelError."""
         for name in _SHARED:
             new.share_map(name, self._shared[kernel_name(name)])
         new.globals.flow_sets = self._shared[FLOWS].info.max_entries
