@@ -33,7 +33,7 @@ def check_settings(
 
 
 def check_nic(nic: NetLink) -> None:
-    """Raise DataError if packets do not come in there as they are on the wire: in a VLAN the tag would be missing."""
+    """Raise DataError if packets do not come in there as they are on the wire: a VLAN device hides the tag."""
     if nic.kind == "vlan":
         raise DataError(
             nic.name, "a VLAN device, whose packets come in by its NIC", f"-i {nic.parent or 'its NIC'}"
