@@ -137,12 +137,10 @@ static __always_inline struct decision known(struct xdp_md *ctx, struct fastpath
 					     const union flow_id *id, struct flow *flow,
 					     const struct flow_place *place)
 {
-	__u32 version = flow_version(flow);
 	struct hop hop = {flow->hop, flow->port, flow->vlan};
 	enum way way;
 
-	barrier();
-	if (version & 1 || flow_version(flow) != version)
+	if (flow_has_changed(flow, place))
 		return PASS_ON;
 	if (has_become_local(id, flow))
 		return local(cpu, packet->is_ip4);
