@@ -64,7 +64,7 @@ def bare_interface(pair: Pair) -> Iterator[str]:
             if name != "lo" and name in names():  # one end of a pair takes the other with it
                 sh(f"ip link del {name}")
         sweep()
-        assert not os.path.exists(egress_folder())
+        assert not os.path.exists(os.path.dirname(egress_folder()))
 
 
 def versions(build: Callable[[str], str]) -> Iterator[Load]:
