@@ -23,7 +23,7 @@ COMMANDS = {
     "trace": "print the kernel's trace pipe, where printk and debug lines go",
     "filter": "drop sources and fragments: slot 2",
     "printk": "log a line a packet: slot 6",
-    "lab": "two network namespaces to try it all in",
+    "lab": "network namespaces to try it all in",
 }
 
 
