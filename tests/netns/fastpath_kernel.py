@@ -6,6 +6,7 @@ That IPVS sent a packet is made by running the program at tc on it: forwarded, w
 from __future__ import annotations
 
 import ctypes
+import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, NamedTuple, Self
@@ -16,6 +17,7 @@ from ecbpf.chain.occupant import kernel_name
 from ecbpf.kernel import Object, Program
 from ecbpf.kernel.libbpf import TestRunOptions, lib, options
 from ecbpf.kernel.values import possible_cpus
+from ecbpf.netdev.addresses import mapped
 from ecbpf.paths import object_path
 from tests.oracle.fastpath import FORWARDED_BY, NIC_MAC, PORT, TICKS_A_SECOND, Settings
 from tests.oracle.fastpath_flows import WAYS, FlowId, Place
@@ -171,7 +173,7 @@ class Bare:
         for key in list(self.local.keys()):
             self.local.delete(bytes(key))
         for address in addresses:
-            self.local[address.ljust(16, b"\0")] = 1
+            self.local[mapped(ipaddress.ip_address(address))] = 1
         self.globals.address_generation += 1
 
     def clear(self) -> None:
@@ -209,7 +211,7 @@ class Bare:
         self.close()
 
 
-_SECTIONS = {".data.settings", ".data.clock"}
+_SECTIONS = {".data.settings", ".data.director", ".data.clock"}
 
 
 class Fastpath(Bare):

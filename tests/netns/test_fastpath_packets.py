@@ -1,9 +1,11 @@
 """The rules of ingress, one by one: docs/fastpath.md."""
 
+import ipaddress
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from ecbpf.netdev.addresses import mapped
 from tests.netns.fastpath_cases import ANSWERED, BOTH, TO_SERVER, Case, cases, flow_of
 from tests.netns.fastpath_kernel import Fastpath
 from tests.netns.fastpath_state import MACS, MOMENTS, OTHER_PORT, member, prepare, put
@@ -116,7 +118,7 @@ def test_generations(fastpath: Fastpath) -> None:
     entry = fastpath.find(flow)
     assert entry
     assert entry.flow.generation == generation
-    fastpath.local[flow.vip.ljust(16, b"\0")] = 2  # nobody says so
+    fastpath.local[mapped(ipaddress.ip_address(flow.vip))] = 2  # nobody says so
     assert fastpath.enter(frame).verdict == "XDP_TX"
     fastpath.globals.address_generation += 1
     for _ in range(3):
