@@ -271,9 +271,9 @@ class Fastpath(Bare):
     def moved(self) -> dict[str, int]:
         """The counters that have moved since the last packet."""
         now = self._counts()
-        moved = now - self._before
+        moved = (now - self._before).tolist()
         self._before = now
-        return {self.counter_names[i]: int(moved[i]) for i in np.flatnonzero(moved)}
+        return {name: each for name, each in zip(self.counter_names, moved, strict=True) if each}
 
     def enter(self, frame: bytes) -> Outcome:
         """A packet comes in by the NIC."""
