@@ -310,7 +310,7 @@ def hashes(keys: Any, seed: int, is_ip4: bool) -> Any:
     """flow_hash() of many keys, an array of struct flow_key as five words of 64 bits each."""
     hash_ = np.full(len(keys), seed, np.uint64)
     words = [keys[:, 0] | keys[:, 2] << np.uint64(32)] if is_ip4 else [keys[:, i] for i in range(4)]
-    for word in (*words, keys[:, 4]):
+    for word in (*words, keys[:, 4], np.uint64(0)):
         hash_ = (hash_ ^ word) * np.uint64(0x9E3779B97F4A7C15)
         hash_ ^= hash_ >> np.uint64(32)
     return hash_
