@@ -34,6 +34,7 @@ _DESTINATION = struct.pack("!BBBB4x", _TCP, 0, 1, 4)
 PACKETS = {
     "ipv4-udp": _ethernet(0x0800, _ip4(_UDP, _UDP_DATAGRAM)),
     "ipv4-tcp": _ethernet(0x0800, _ip4(_TCP, _TCP_SEGMENT)),
+    "vlan-ipv4-tcp": _ethernet(0x0800, _ip4(_TCP, _TCP_SEGMENT), (0x8100, 5)),
     "vlan-ipv4-udp": _ethernet(0x0800, _ip4(_UDP, _UDP_DATAGRAM), (0x8100, 5)),
     "qinq-ipv4-udp": _ethernet(0x0800, _ip4(_UDP, _UDP_DATAGRAM), (0x88A8, 5), (0x8100, 6)),
     "ipv6-tcp": _ethernet(0x86DD, _ip6(_TCP, _TCP_SEGMENT)),

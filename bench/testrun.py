@@ -13,8 +13,9 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
+from types import MappingProxyType
 
 import numpy as np
 
@@ -60,8 +61,13 @@ def load_chain(stack: ExitStack, subprograms: dict[int, str], root: str = "") ->
     return load_slots(stack, subprograms, root)[0]
 
 
-def load_slots(stack: ExitStack, subprograms: dict[int, str], root: str = "") -> tuple[Program, dict[int, Object]]:
-    """As load_chain(); and what is in the slots, to fill its maps."""
+def load_slots(
+    stack: ExitStack,
+    subprograms: dict[int, str],
+    root: str = "",
+    configure: Mapping[int, Callable[[Object], None]] = MappingProxyType({}),
+) -> tuple[Program, dict[int, Object]]:
+    """As load_chain(); and what is in the slots, to fill its maps. configure: by slot, what sets it up before."""
     loaded = {}
     head = stack.enter_context(Object.open(root or compiled("root")))
     head.load()
@@ -71,6 +77,8 @@ def load_slots(stack: ExitStack, subprograms: dict[int, str], root: str = "") ->
         for name in CHAIN_MAPS:
             if name in new.map_names:
                 new.share_map(name, head.maps[name])
+        if slot in configure:
+            configure[slot](new)
         new.load()
         head.maps["xdp_program_array"][slot] = new.programs[new.program_names[0]]
         loaded[slot] = new

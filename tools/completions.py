@@ -6,7 +6,7 @@ from pathlib import Path
 
 import shtab
 
-from ecbpf.cli import main, xdp_filter, xdp_printk, xdp_root_loader
+from ecbpf.cli import main, xdp_bypass_ipvs, xdp_filter, xdp_printk, xdp_root_loader
 from ecbpf.lab import node_names
 
 __all__ = ["FOLDER", "generate"]
@@ -16,6 +16,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "completions"
 _PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "ecbpf": main.build_parser,
     "xdp_root_loader": xdp_root_loader.build_parser,
+    "xdp_bypass_ipvs": xdp_bypass_ipvs.build_parser,
     "xdp_filter": xdp_filter.build_parser,
     "xdp_printk": xdp_printk.build_parser,
 }

@@ -355,7 +355,7 @@ def test_what_cannot_be_checked_stops_nobody(
     done(f"ecbpf filter attach -i {both}")
     gateway, session = "this host's default gateway", "where an ssh session comes from"
     ip.write_text("#!/bin/sh\nexec sleep 60\n")
-    monkeypatch.setattr("ecbpf.netdev.addresses._IP_SECONDS", 0.1)
+    monkeypatch.setattr("ecbpf.netdev.iproute._IP_SECONDS", 0.1)
     slow = "ip -json -4 route show table all default: no answer in 0.1 s"
     assert typed(f"ecbpf filter drop -i {both} 10.0.0.1") == (
         *(0, f"{near}: 1 added; 1 in the drop set\n{pair.far}: 1 added; 1 in the drop set\n"),

@@ -31,6 +31,12 @@ enum reason {
 	REASON_FRAGMENT = 35, /* a fragment, not to this host's own addresses */
 	REASON_TOO_BIG = 36, /* a first fragment, answered with Packet Too Big */
 
+	/* The fast path. */
+	REASON_FAST_PATH = 64, /* of a known flow, sent past IPVS */
+	REASON_RESET_ANSWER = 65, /* of a flow that was reset, answered with a RST */
+	REASON_RESET_FLOW = 66, /* the same, and it had its answers */
+	REASON_INBOUND_LIMIT = 67, /* of an unknown flow, above the inbound limit */
+
 	/* Subprograms written outside this project use numbers from here on. */
 	REASON_EXTERNAL = 0x8000,
 };

@@ -2,6 +2,7 @@
 
 ``/sys/fs/bpf/ecbpf/IFNAME/`` for an interface of the machine's own network namespace,
 ``/sys/fs/bpf/ecbpf/netns:INODE/IFNAME/`` for one of another: bpffs is one for all of them, names are not.
+Beside these folders, in each namespace's, is ``tc-egress-programs/``: see egress.py.
 
 The truth about an interface is what the kernel runs there; pins keep it alive and give it names. So any
 pin that is missing or out of date can be made again from what runs, by the next command. With one trap: the
@@ -10,6 +11,7 @@ kernel empties a PROG_ARRAY when its last descriptor and pin go, though programs
 """
 
 import contextlib
+import contextvars
 import errno
 import fcntl
 import os
@@ -21,11 +23,14 @@ from ecbpf.kernel.bpffs import BPFFS, is_bpffs, mount_bpffs, pin_name
 from ecbpf.kernel.xdp import XdpLink
 
 __all__ = [
+    "egress_folder",
+    "egress_folders",
     "folder_of",
     "folders",
     "live_link",
     "locked",
     "make_folder",
+    "remove_empty_folders",
     "remove_folder",
     "rename_folder",
     "slot_folder",
@@ -34,7 +39,10 @@ __all__ = [
 
 _HOME = os.path.join(BPFFS, "ecbpf")
 _NAMESPACE = "netns:"
+_EGRESS = "tc-egress-programs"  # longer than an interface's name can be
 _LOCK_SECONDS = 30
+
+_held_here = contextvars.ContextVar("the lock is held by this thread", default=False)
 
 
 def _namespace_folder() -> str:
@@ -48,6 +56,11 @@ def _namespace_folder() -> str:
 def folder_of(interface: str) -> str:
     """The folder for that interface of this network namespace, whether it is there or not."""
     return os.path.join(_namespace_folder(), pin_name(interface))
+
+
+def egress_folder() -> str:
+    """Where the links of this namespace's egress programs are pinned, each by the index of its interface."""
+    return os.path.join(_namespace_folder(), _EGRESS)
 
 
 def slot_folder(folder: str, slot: int) -> str:
@@ -64,8 +77,22 @@ def staged_folder(folder: str, slot: int) -> str:
 def locked() -> Iterator[None]:
     """Hold the lock of all ecbpf commands that change something; mounts bpffs if need be.
 
-    The kernel lets go of it when the holder dies. Raises BusyError after 30 s, MissingError, KernelError.
+    A thread that has it may take it again. The kernel lets go of it when the holder dies.
+    Raises BusyError after 30 s, MissingError, KernelError.
     """
+    if _held_here.get():
+        yield
+        return
+    with _lock():
+        before = _held_here.set(True)
+        try:
+            yield
+        finally:
+            _held_here.reset(before)
+
+
+@contextlib.contextmanager
+def _lock() -> Iterator[None]:
     mount_bpffs()
     _make(_HOME)
     fd = os.open(_HOME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -121,6 +148,15 @@ def remove_folder(path: str, keep: str = "") -> None:
         raise kernel_error(path, error.errno or errno.EIO) from None
 
 
+def remove_empty_folders() -> None:
+    """Remove what has nothing in it: an egress_folder(), the folder of a namespace; also what a kill left so."""
+    for folder in egress_folders():
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    for name in _children(_HOME):
+        _remove_namespace(os.path.join(_HOME, name))
+
+
 def rename_folder(path: str, target: str) -> None:
     """Rename a folder, pins and all; nothing may stand at `target`. Raises KernelError."""
     try:
@@ -133,14 +169,26 @@ def rename_folder(path: str, target: str) -> None:
 
 def _leave_namespace(path: str) -> None:
     """Remove the folder of the namespace that `path` was in, if it was the last there."""
-    parent = os.path.dirname(path)
-    if os.path.basename(parent).startswith(_NAMESPACE):
+    _remove_namespace(os.path.dirname(path))
+
+
+def _remove_namespace(folder: str) -> None:
+    if os.path.basename(folder).startswith(_NAMESPACE):
         with contextlib.suppress(OSError):
-            os.rmdir(parent)
+            os.rmdir(folder)
 
 
 def folders() -> list[str]:
     """The folder of every interface, of every namespace."""
+    return [path for path in _folders() if os.path.basename(path) != _EGRESS]
+
+
+def egress_folders() -> list[str]:
+    """egress_folder() of every namespace that has one."""
+    return [path for path in _folders() if os.path.basename(path) == _EGRESS]
+
+
+def _folders() -> list[str]:
     if not is_bpffs():
         return []
     found: list[str] = []

@@ -7,8 +7,10 @@ every command that changes something begins here, under the lock, and finds orde
 import os
 
 from ecbpf.chain.contents import SLOTS, occupied, program_in
+from ecbpf.chain.egress import sweep_egress
 from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, kernel_name, look, maps_of
 from ecbpf.chain.pins import (
+    egress_folders,
     folder_of,
     folders,
     live_link,
@@ -41,6 +43,7 @@ def repair(interface: str) -> Occupant | None:
     occupant = look(interface)
     ours = occupant if occupant is not None and occupant.is_ours else None
     home = folder_of(interface)
+    sweep_egress()
     for folder in folders():
         _settle(folder, home, ours)
     if ours is not None:
@@ -57,8 +60,9 @@ def repair(interface: str) -> Occupant | None:
 
 def sweep() -> None:
     """Remove the pins of interfaces that are gone, of every namespace. Raises BusyError, KernelError."""
-    if folders():
+    if folders() or egress_folders():
         with locked():
+            sweep_egress()
             for folder in folders():
                 _sweep(folder)
 

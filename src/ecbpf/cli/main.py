@@ -22,6 +22,7 @@ COMMANDS = {
     "clear": "set the counts to zero",
     "trace": "print the kernel's trace pipe, where printk and debug lines go",
     "filter": "drop sources and fragments: slot 2",
+    "fastpath": "send established flows past IPVS: slot 7 and tc egress",
     "printk": "log a line a packet: slot 6",
     "lab": "network namespaces to try it all in",
 }

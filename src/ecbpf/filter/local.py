@@ -3,7 +3,7 @@
 import sys
 
 from ecbpf.kernel.map import Map
-from ecbpf.netdev.addresses import IpAddress, own_addresses
+from ecbpf.netdev.addresses import mapped, own_addresses
 
 __all__ = ["update_local"]
 
@@ -15,7 +15,7 @@ def update_local(local: Map) -> None:
     """
     present = {bytes(key) for key in local}
     room = local.info.max_entries
-    every = sorted(_key(address) for address in own_addresses())
+    every = sorted(mapped(address) for address in own_addresses())
     if len(every) > room:
         why = f"{room} of this host's {len(every)} addresses fit into the filter"
         print(f"ecbpf: warning: {why}: it takes fragments to the others as to any host", file=sys.stderr)
@@ -29,10 +29,3 @@ def update_local(local: Map) -> None:
         local[key] = 1
     for key in gone[first:]:
         local.delete(key)
-
-
-def _key(address: IpAddress) -> bytes:
-    """As struct filter_address: IPv4 mapped into IPv6 (RFC 4291 section 2.5.5.2)."""
-    if address.version == 4:
-        return bytes(10) + b"\xff\xff" + address.packed
-    return address.packed

@@ -219,6 +219,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "bpf_map_lookup_batch": (c_int, c_int, c_void_p, c_void_p, c_void_p, c_void_p, _u32_out, c_void_p),
     "bpf_map_delete_batch": (c_int, c_int, c_void_p, _u32_out, c_void_p),
     "bpf_prog_load": (c_int, c_int, c_char_p, c_char_p, c_void_p, c_size_t, c_void_p),
+    "bpf_prog_query": (c_int, c_int, c_int, c_uint32, _u32_out, c_void_p, _u32_out),
     "bpf_prog_bind_map": (c_int, c_int, c_int, c_void_p),
     "bpf_prog_get_fd_by_id": (c_int, c_uint32),
     "bpf_map_get_fd_by_id": (c_int, c_uint32),

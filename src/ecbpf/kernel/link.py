@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 
-from ecbpf.kernel.descriptor import Descriptor, descriptor_by_pin
+from ecbpf.errors import KernelError
+from ecbpf.kernel.descriptor import Descriptor, descriptor_by_id, descriptor_by_pin
 from ecbpf.kernel.libbpf import LinkUpdateOptions, info_by_fd, lib, options
 from ecbpf.kernel.uapi import BPF_F_REPLACE, LinkInfo
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
     from ecbpf.kernel.program import Program
@@ -30,6 +33,29 @@ class Link(Descriptor):
         """What the kernel says now: id, prog_id, ifindex (0: the interface is gone)."""
         info: LinkInfo = info_by_fd(self.fd, LinkInfo())
         return info
+
+    @classmethod
+    def every(cls, kind: int) -> Iterator[Self]:
+        """Each link of that kind (uapi.LINK_*) in the kernel, of all namespaces; whoever takes it closes it.
+
+        Raises KernelError.
+        """
+        number = ctypes.c_uint32(0)
+        while True:
+            try:
+                lib.bpf_link_get_next_id(number, ctypes.byref(number))
+            except KernelError as error:
+                if error.errno == errno.ENOENT:
+                    return
+                raise
+            fd = descriptor_by_id("link", number.value)
+            if fd is None:
+                continue
+            link = cls(fd)
+            if link.info.type == kind:
+                yield link
+            else:
+                link.close()
 
     def update(self, program: Program, expected: Program) -> None:
         """Replace the program between two packets, if `expected` is still the one there.

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import socket
+import struct
 
-from ecbpf.errors import KernelError
+from ecbpf.errors import BusyError, KernelError, kernel_error
 from ecbpf.kernel.libbpf import TcHook, TcOptions, lib, options
 from ecbpf.kernel.link import Link
 from ecbpf.kernel.probe import Answer, probe_tcx
-from ecbpf.kernel.uapi import ATTACH_TCX_EGRESS, ATTACH_TCX_INGRESS
+from ecbpf.kernel.uapi import ATTACH_TCX_EGRESS, ATTACH_TCX_INGRESS, LINK_TCX
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
@@ -22,11 +24,15 @@ if TYPE_CHECKING:
 
     Direction = Literal["ingress", "egress"]
 
-__all__ = ["ClsactFilter", "TcxLink", "attach_tc"]
+__all__ = ["HANDLE", "PRIORITY", "ClsactFilter", "TcxLink", "attach_tc", "find_tcx_links", "tcx_programs"]
 
 _ATTACH_TYPES = {"ingress": ATTACH_TCX_INGRESS, "egress": ATTACH_TCX_EGRESS}
 _HOOKS = {"ingress": 1, "egress": 2}  # enum bpf_tc_attach_point
+# <linux/rtnetlink.h>, <linux/pkt_sched.h>
+_RTM_GETQDISC, _NLM_F_REQUEST, _NLM_F_ACK, _NLMSG_ERROR, _TCA_KIND, _CLSACT = 38, 1, 4, 2, 1, 0xFFFFFFF1
+_ROOM = 16384
 _TC_REPLACE = 1  # BPF_TC_F_REPLACE
+_TCX_ROOM = 64  # BPF_MPROG_MAX, <linux/bpf_mprog.h>
 HANDLE, PRIORITY = 0xECB, 1
 
 
@@ -39,22 +45,74 @@ class TcxLink(Link):
         return cls(lib.bpf_link_create(program.fd, ifindex, _ATTACH_TYPES[direction], None))
 
 
+def tcx_programs(ifindex: int, direction: Direction) -> list[int]:
+    """The ids of the programs at tcx, in the order in which packets meet them; of this network namespace.
+
+    None at all if there is no such interface, or no tcx (before Linux 6.6). Raises KernelError.
+    """
+    ids = (ctypes.c_uint32 * _TCX_ROOM)()
+    count = ctypes.c_uint32(_TCX_ROOM)
+    flags = ctypes.c_uint32(0)
+    try:
+        lib.bpf_prog_query(
+            ifindex, _ATTACH_TYPES[direction], 0, ctypes.byref(flags), ctypes.byref(ids), ctypes.byref(count)
+        )
+    except KernelError as error:
+        if error.errno in (errno.EINVAL, errno.ENODEV):
+            return []
+        raise
+    return list(ids[: count.value])
+
+
+def find_tcx_links(program_id: int, ifindex: int, direction: Direction) -> list[TcxLink]:
+    """The tcx links that run this program on interfaces with that index, of any namespace. Raises KernelError."""
+    found = []
+    for link in TcxLink.every(LINK_TCX):
+        info = link.info
+        if (info.prog_id, info.ifindex, info.attach_type) == (program_id, ifindex, _ATTACH_TYPES[direction]):
+            found.append(link)
+        else:
+            link.close()
+    return found
+
+
 class ClsactFilter:
-    """A program at tc as a direct-action filter of a clsact qdisc: it stays until detach() or the qdisc goes."""
+    """A program at tc as a direct-action filter of a clsact qdisc: it stays until detach() or the qdisc goes.
+
+    The qdisc goes with the interface, and when that moves to another network namespace.
+    """
 
     def __init__(self, ifindex: int, direction: Direction) -> None:
         """The filter of ours (HANDLE, PRIORITY) there, whether it exists or not."""
         self._hook = options(TcHook, ifindex=ifindex, attach_point=_HOOKS[direction])
 
     def put(self, program: Program) -> None:
-        """Attach, or replace what stands at our handle; makes the qdisc if there is none. Raises KernelError."""
+        """Attach, or replace what stands at our handle; makes the qdisc if there is none.
+
+        Raises KernelError, BusyError (the place of the clsact qdisc is taken).
+        """
+        self._attach(program, _TC_REPLACE)
+
+    def add(self, program: Program) -> None:
+        """As put(), but raises KernelError with EEXIST if something stands at our handle."""
+        self._attach(program, 0)
+
+    def _attach(self, program: Program, flags: int) -> None:
         try:
             lib.bpf_tc_hook_create(ctypes.byref(self._hook))
         except KernelError as error:
             if error.errno != errno.EEXIST:
                 raise
-        wanted = options(TcOptions, prog_fd=program.fd, flags=_TC_REPLACE, handle=HANDLE, priority=PRIORITY)
-        lib.bpf_tc_attach(ctypes.byref(self._hook), ctypes.byref(wanted))
+            if self._hook.attach_point == _HOOKS["egress"]:
+                _require_clsact(self._hook.ifindex)
+        wanted = options(TcOptions, prog_fd=program.fd, flags=flags, handle=HANDLE, priority=PRIORITY)
+        try:
+            lib.bpf_tc_attach(ctypes.byref(self._hook), ctypes.byref(wanted))
+        except KernelError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            way_out = f"has a filter of another kind or protocol priority {PRIORITY}? see `tc filter show`"
+            raise kernel_error("bpf_tc_attach", error.errno, way_out) from None
 
     def program_id(self) -> int | None:
         """The id of the program at our handle, None if there is none. Raises KernelError."""
@@ -73,10 +131,34 @@ class ClsactFilter:
         lib.bpf_tc_detach(ctypes.byref(self._hook), ctypes.byref(wanted))
 
 
+def _require_clsact(ifindex: int) -> None:
+    """Raise BusyError if the qdisc there is ingress: it takes filters for egress, and runs them at ingress.
+
+    Asked by kind, tc_get_qdisc() answers EINVAL if it is of another (net/sched/sch_api.c).
+    """
+    kind = struct.pack("=HH8s", 4 + len(b"clsact\0"), _TCA_KIND, b"clsact")
+    message = struct.pack("=BxxxiIII", socket.AF_UNSPEC, ifindex, 0, _CLSACT, 0) + kind
+    header = struct.pack("=IHHII", 16 + len(message), _RTM_GETQDISC, _NLM_F_REQUEST | _NLM_F_ACK, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as route:
+        route.send(header + message)
+        answer = route.recv(_ROOM)
+    is_error = struct.unpack_from("=IH", answer)[1] == _NLMSG_ERROR
+    if is_error and struct.unpack_from("=i", answer, 16)[0] == -errno.EINVAL:
+        name = socket.if_indextoname(ifindex)
+        raise BusyError(
+            name,
+            "it has an ingress qdisc, where a program at egress needs clsact, which does both",
+            f"tc qdisc del dev {name} ingress, and whoever made it adds clsact",
+        )
+
+
 def attach_tc(ifindex: int, program: Program, direction: Direction) -> TcxLink | ClsactFilter:
-    """Attach at tc in the best way that this kernel has. Raises KernelError."""
+    """Attach at tc in the best way that this kernel has.
+
+    Raises KernelError (EEXIST: the program is there, or another at our handle), BusyError.
+    """
     if probe_tcx() is Answer.YES:
         return TcxLink.create(ifindex, program, direction)
     filter_ = ClsactFilter(ifindex, direction)
-    filter_.put(program)
+    filter_.add(program)
     return filter_

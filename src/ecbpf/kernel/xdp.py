@@ -7,10 +7,7 @@ stays until somebody takes it away.
 from __future__ import annotations
 
 import ctypes
-import errno
 
-from ecbpf.errors import KernelError
-from ecbpf.kernel.descriptor import descriptor_by_id
 from ecbpf.kernel.libbpf import (
     LinkCreateOptions,
     XdpAttachOptions,
@@ -99,24 +96,14 @@ def create_link(ifindex: int, program: Program, mode: str) -> XdpLink:
 
 def find_links(program_id: int, ifindex: int) -> list[XdpLink]:
     """The XDP links that run this program on interfaces with that index, of any namespace. Raises KernelError."""
-    found: list[XdpLink] = []
-    number = ctypes.c_uint32(0)
-    while True:
-        try:
-            lib.bpf_link_get_next_id(number, ctypes.byref(number))
-        except KernelError as error:
-            if error.errno == errno.ENOENT:
-                return found
-            raise
-        fd = descriptor_by_id("link", number.value)
-        if fd is None:
-            continue
-        link = XdpLink(fd)
+    found = []
+    for link in XdpLink.every(LINK_XDP):
         info = link.info
-        if (info.type, info.prog_id, info.ifindex) == (LINK_XDP, program_id, ifindex):
+        if (info.prog_id, info.ifindex) == (program_id, ifindex):
             found.append(link)
         else:
             link.close()
+    return found
 
 
 def replace_by_netlink(ifindex: int, program: Program, expected: Program, mode: str) -> None:

@@ -2,22 +2,20 @@
 
 import errno
 import ipaddress
-import json
 import os
 import socket
-import subprocess
 from typing import Any
 
 import psutil
 
-from ecbpf.errors import EcbpfError, MissingError
+from ecbpf.netdev.interfaces import index_of
+from ecbpf.netdev.iproute import ask_ip
 
-__all__ = ["AddressEvents", "IpAddress", "gateways", "own_addresses", "ssh_peers"]
+__all__ = ["AddressEvents", "IpAddress", "addresses_of", "gateways", "mapped", "own_addresses", "ssh_peers"]
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _SSH_PORT = 22
-_IP_SECONDS = 2
 _ROOM = 65536
 _RTMGRP_IPV4_IFADDR, _RTMGRP_IPV6_IFADDR = 0x10, 0x100  # <linux/rtnetlink.h>
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -32,7 +30,7 @@ def own_addresses() -> set[IpAddress]:
     states = psutil.net_if_stats()
     here: dict[tuple[str, int], list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]] = {}
     for label, addresses in psutil.net_if_addrs().items():
-        name = label.partition(":")[0]  # addresses with a label (`ip address add ... label eth0:1`) come under it
+        name = _interface_of(label)
         flags = states[name].flags.split(",") if name in states else []
         if "loopback" in flags or ("noarp" in flags and "pointopoint" not in flags):
             continue
@@ -48,12 +46,39 @@ def own_addresses() -> set[IpAddress]:
     return found
 
 
+def _interface_of(label: str) -> str:
+    """Addresses with a label (`ip address add ... label eth0:1`) come under it."""
+    return label.partition(":")[0]
+
+
 def _interface_address(address: str, netmask: str | None) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
     """An address with its network. netmask: as psutil has it; ip_interface() knows those of IPv4."""
     plain = address.partition("%")[0]
     if netmask and ":" in netmask:
         return ipaddress.ip_interface(f"{plain}/{int(ipaddress.IPv6Address(netmask)).bit_count()}")
     return ipaddress.ip_interface(f"{plain}/{netmask}" if netmask else plain)
+
+
+def mapped(address: IpAddress) -> bytes:
+    """Its 16 bytes, of IPv4 as in ::ffff:192.0.2.1 (RFC 4291 section 2.5.5.2)."""
+    if address.version == 4:
+        return bytes(10) + b"\xff\xff" + address.packed
+    return address.packed
+
+
+def addresses_of(interfaces: list[str]) -> set[IpAddress]:
+    """Every address of these interfaces, VIPs and link-local ones too.
+
+    Raises DataError (no such interface), OSError.
+    """
+    wanted = {socket.if_indextoname(index_of(interface)) for interface in interfaces}
+    return {
+        _interface_address(each.address, each.netmask).ip
+        for label, addresses in psutil.net_if_addrs().items()
+        if _interface_of(label) in wanted
+        for each in addresses
+        if each.family in _FAMILIES
+    }
 
 
 class AddressEvents:
@@ -98,16 +123,11 @@ def gateways() -> list[IpAddress]:
 
 
 def _default_routes(family: str) -> list[dict[str, Any]]:
-    """As iproute2 knows them: /proc/net/route has one next hop a route, and one table."""
-    command = ["ip", "-json", family, "route", "show", "table", "all", "default"]
-    try:
-        done = subprocess.run(command, check=False, capture_output=True, timeout=_IP_SECONDS)
-    except FileNotFoundError:
-        raise MissingError("ip", "not found", "apt-get install iproute2") from None
-    except subprocess.TimeoutExpired:
-        raise EcbpfError(" ".join(command), f"no answer in {_IP_SECONDS} s") from None
-    # It fails where the kernel has no such family.
-    return json.loads(done.stdout or "[]") if done.returncode == 0 else []
+    """As iproute2 knows them: /proc/net/route has one next hop a route, and one table.
+
+    `ip` fails where the kernel has no such family.
+    """
+    return ask_ip(family, "route", "show", "table", "all", "default") or []
 
 
 def ssh_peers() -> list[IpAddress]:

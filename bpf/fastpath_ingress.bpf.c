@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Slot 7, ingress of the fast path: packets of flows that egress has learned go straight
+ * to their server. IPVS still sees the beginning and the end of each, and one packet in
+ * a while; everything else is the kernel's.
+ */
+#include <linux/bpf.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "ecbpf/chain.h"
+#include "ecbpf/packet.h"
+#include "fastpath/addresses.h"
+#include "fastpath/answer.h"
+#include "fastpath/clock.h"
+#include "fastpath/counters.h"
+#include "fastpath/decide.h"
+#include "fastpath/forward.h"
+#include "fastpath/inbound_limit.h"
+#include "fastpath/layout.h"
+#include "fastpath/sack.h"
+#include "fastpath/settings.h"
+#include "fastpath/table.h"
+#include "fastpath/transport.h"
+
+/* What a packet ends with; XDP_PASS: it goes on to the next slot. */
+struct decision {
+	__u32 verdict;
+	enum reason reason;
+};
+
+static const struct decision PASS_ON = {XDP_PASS, REASON_NONE};
+
+/* A packet with a plain IP header, and TCP or UDP behind it. */
+struct plain_packet {
+	void *l3;
+	void *l4;
+	bool is_ip4;
+	__u8 proto;
+};
+
+/* Fragments, options, extension headers, or broken: the kernel's. */
+static __always_inline struct decision odd(struct xdp_md *ctx, struct fastpath_cpu *cpu)
+{
+	struct packet pkt;
+	enum reason reason = packet_parse_ip(ctx, &pkt);
+
+	if (pkt.ethertype == bpf_htons(ETH_P_IP))
+		fastpath_count(cpu, ipv4_pkts);
+	else if (pkt.ethertype == bpf_htons(ETH_P_IPV6))
+		fastpath_count(cpu, ipv6_pkts);
+	if (reason)
+		fastpath_count(cpu, frame_errors);
+	else if (pkt.version == 4 && packet_is_fragment(&pkt))
+		fastpath_count(cpu, ipv4_fragmented_pkts);
+	return PASS_ON;
+}
+
+static __always_inline struct decision local(struct fastpath_cpu *cpu, bool is_ip4)
+{
+	if (is_ip4)
+		fastpath_count(cpu, ipv4_inbound_locals);
+	else
+		fastpath_count(cpu, ipv6_inbound_locals);
+	return PASS_ON;
+}
+
+/* No flow of ours. Does the kernel get it, or is it one too many? */
+static __always_inline struct decision unknown(struct xdp_md *ctx,
+					       struct fastpath_cpu *cpu,
+					       const union flow_id *id,
+					       const struct plain_packet *packet)
+{
+	if (is_multicast(id, packet->is_ip4)) {
+		fastpath_count(cpu, broad_multi_pkts);
+		return PASS_ON;
+	}
+	if (is_local(id))
+		return local(cpu, packet->is_ip4);
+	if (packet->proto == IPPROTO_TCP && has_sack(ctx, packet->l4))
+		fastpath_count(cpu, suspect_misflows_sack);
+	if (is_above_limit(cpu))
+		return (struct decision){XDP_DROP, REASON_INBOUND_LIMIT};
+	return PASS_ON;
+}
+
+static __always_inline struct decision answer(struct xdp_md *ctx,
+					      const struct packet *pkt, bool is_ip4)
+{
+	if (monitor)
+		return PASS_ON;
+	if (!make_answer(ctx, pkt, is_ip4))
+		return (struct decision){XDP_DROP, REASON_RESET_FLOW};
+	return (struct decision){XDP_TX, REASON_RESET_ANSWER};
+}
+
+static __always_inline struct decision discard(void)
+{
+	if (monitor)
+		return PASS_ON;
+	return (struct decision){XDP_DROP, REASON_RESET_FLOW};
+}
+
+static __always_inline struct decision by_ipvs(struct flow *flow)
+{
+	flow->up++;
+	return PASS_ON;
+}
+
+static __always_inline struct decision
+divert(struct xdp_md *ctx, struct fastpath_cpu *cpu, const struct packet *pkt,
+       const struct plain_packet *packet, const struct hop *hop, struct flow *flow)
+{
+	__u32 verdict = XDP_TX;
+
+	if (redirect) {
+		verdict = bpf_redirect_map(&fastpath_ports, hop->port, 0);
+		if (verdict != XDP_REDIRECT) {
+			fastpath_count(cpu, unknown_interface);
+			return by_ipvs(flow);
+		}
+	}
+	if (!monitor && !rewrite(ctx, pkt, hop, packet->l3, packet->is_ip4)) {
+		fastpath_count(cpu, adjust_head_errors);
+		return by_ipvs(flow);
+	}
+	fastpath_count(cpu, total_bypassed_pkts);
+	flow->bypassed++;
+	if (monitor)
+		return PASS_ON;
+	return (struct decision){verdict, REASON_FAST_PATH};
+}
+
+static __always_inline struct decision known(struct xdp_md *ctx, struct fastpath_cpu *cpu,
+					     const struct packet *pkt,
+					     const struct plain_packet *packet,
+					     const union flow_id *id, struct flow *flow,
+					     const struct flow_place *place)
+{
+	struct hop hop = {flow->hop, flow->port, flow->vlan};
+	enum way way;
+
+	if (flow_has_changed(flow, place))
+		return PASS_ON;
+	if (has_become_local(id, flow))
+		return local(cpu, packet->is_ip4);
+
+	way = packet->proto == IPPROTO_TCP ? decide_tcp(cpu, flow, place, packet->l4)
+					   : decide_udp(cpu, flow, place);
+	if (way == WAY_DIVERT && hop_leads(cpu, &hop))
+		return divert(ctx, cpu, pkt, packet, &hop, flow);
+	if (way == WAY_ANSWER)
+		return answer(ctx, pkt, packet->is_ip4);
+	if (way == WAY_DISCARD)
+		return discard();
+	return by_ipvs(flow);
+}
+
+static __always_inline struct decision plain(struct xdp_md *ctx, struct fastpath_cpu *cpu,
+					     const struct packet *pkt, void *l3,
+					     bool is_ip4)
+{
+	struct plain_packet packet = {l3, NULL, is_ip4, plain_proto(l3, is_ip4)};
+	__u8 ttl = is_ip4 ? ((struct iphdr *)l3)->ttl : ((struct ipv6hdr *)l3)->hop_limit;
+	struct flow_place place;
+	union flow_id id;
+	struct flow *flow;
+
+	if (packet.proto == IPPROTO_TCP)
+		fastpath_count(cpu, tcp_pkts);
+	else if (packet.proto != IPPROTO_UDP || !udp)
+		return PASS_ON;
+	packet.l4 = plain_l4(l3, (void *)(long)ctx->data_end, is_ip4, packet.proto);
+	if (!packet.l4) {
+		fastpath_count(cpu, frame_errors);
+		return PASS_ON;
+	}
+	if (ttl <= 1 || pkt->vlan_count > 1)
+		return PASS_ON;
+	flow_id_of(&id, l3, packet.l4, is_ip4, packet.proto, false);
+	flow = flow_find(&id, is_ip4, &place);
+	if (!flow)
+		return unknown(ctx, cpu, &id, &packet);
+	return known(ctx, cpu, pkt, &packet, &id, flow, &place);
+}
+
+static __always_inline struct decision decide(struct xdp_md *ctx,
+					      struct fastpath_cpu *cpu)
+{
+	struct ethhdr *eth = (void *)(long)ctx->data;
+	struct packet pkt;
+	void *l3;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
+		return odd(ctx, cpu);
+	if (!is_for_this_nic(eth)) {
+		if (eth->h_dest[0] & 1)
+			fastpath_count(cpu, broad_multi_pkts);
+		return PASS_ON;
+	}
+	l3 = packet_plain(ctx, &pkt);
+	if (!l3)
+		return odd(ctx, cpu);
+	if (pkt.ethertype == bpf_htons(ETH_P_IP)) {
+		fastpath_count(cpu, ipv4_pkts);
+		return plain(ctx, cpu, &pkt, l3, true);
+	}
+	fastpath_count(cpu, ipv6_pkts);
+	return plain(ctx, cpu, &pkt, l3, false);
+}
+
+SEC("xdp")
+int xdp_fastpath_prog(struct xdp_md *ctx)
+{
+	struct fastpath_cpu *cpu = this_cpu();
+	struct decision decision = PASS_ON;
+
+	if (cpu) {
+		fastpath_count(cpu, total_pkts_xdp_rx);
+		note_arrival(cpu);
+		decision = decide(ctx, cpu);
+	}
+	if (decision.verdict == XDP_PASS)
+		return chain_pass(ctx);
+	return chain_end(ctx, decision.verdict, decision.reason);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

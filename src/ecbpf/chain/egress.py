@@ -1,0 +1,263 @@
+"""Programs of ours at tc egress, which stay; an interface may have one, beside those of other people.
+
+By tcx link where the kernel has it (6.6), by clsact filter below. As with the root array, the truth is what the
+kernel runs. A link lives by its pin, ``tc-egress-programs/IFINDEX`` of its network namespace: not in the folder
+of the interface, which goes with the root array. So renames do no harm; where the interface has another index
+now, or is in another namespace, the pin gets its right place when a program is put there or taken off.
+
+Ours is told by its name: `name`, everywhere below, is that of the program in the C.
+"""
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ecbpf.chain.pins import egress_folder, egress_folders, make_folder, remove_empty_folders
+from ecbpf.errors import BusyError, EcbpfError, KernelError, kernel_error
+from ecbpf.kernel.descriptor import descriptor_by_id
+from ecbpf.kernel.program import Program
+from ecbpf.kernel.tc import HANDLE, PRIORITY, ClsactFilter, TcxLink, attach_tc, find_tcx_links, tcx_programs
+from ecbpf.kernel.uapi import BPF_OBJ_NAME_LEN, LINK_TCX
+from ecbpf.netdev.interfaces import index_of, names
+
+__all__ = ["egress_interfaces", "egress_program", "put_egress", "sweep_egress", "take_off_egress"]
+
+_ELSEWHERE = "link:"  # and its id: of one whose place another link has
+_ATTEMPTS = 100
+
+
+class _Holder(NamedTuple):
+    """A program of ours, and what holds it."""
+
+    program: Program
+    by: TcxLink | ClsactFilter
+
+    @property
+    def kind(self) -> str:
+        return "tcx" if isinstance(self.by, TcxLink) else "clsact"
+
+
+def put_egress(interface: str, program: Program) -> str:
+    """Attach a loaded program behind those that are there; or replace ours, of the same name, between two packets.
+
+    To be called under pins.locked(). Returns what was done, for a person.
+
+    Raises DataError (no such interface), BusyError (on a kernel without tcx: a filter of somebody else stands at
+    our handle and priority), KernelError; the interface is as it was then.
+    """
+    ifindex = index_of(interface)
+    sweep_egress()
+    try:
+        held = _look(interface, ifindex, program.name)
+        if not held:
+            return f"egress program attached ({_attach(interface, ifindex, program)})"
+        first, *others = held
+        if isinstance(first.by, TcxLink):
+            _pin(first.by, ifindex)
+            with _about(interface):
+                first.by.update(program, first.program)
+        else:
+            with _about(interface):
+                first.by.put(program)
+        _detach(interface, others)
+        return f"egress program replaced ({first.kind})"
+    finally:
+        sweep_egress()
+
+
+def egress_program(interface: str, name: str) -> Program | None:
+    """The program of ours that runs at egress now, None if there is none; needs no lock.
+
+    Raises DataError (no such interface), KernelError.
+    """
+    held = _look(interface, index_of(interface), name)
+    return held[0].program if held else None
+
+
+def take_off_egress(interface: str, name: str) -> bool:
+    """Take our program off; False if there is none. To be called under pins.locked().
+
+    Raises DataError (no such interface), KernelError.
+    """
+    ifindex = index_of(interface)
+    sweep_egress()
+    held = _look(interface, ifindex, name)
+    try:
+        _detach(interface, held)
+    finally:
+        sweep_egress()
+    return bool(held)
+
+
+def egress_interfaces(name: str) -> list[str]:
+    """The interfaces of this network namespace that have a program of ours, in the kernel's order; needs no lock.
+
+    Raises KernelError.
+    """
+    return [interface for interface in names() if _has_one(interface, name)]
+
+
+def _has_one(interface: str, name: str) -> bool:
+    try:
+        return egress_program(interface, name) is not None
+    except EcbpfError:
+        # One that went away since it was listed is no error.
+        if interface in names():
+            raise
+        return False
+
+
+def sweep_egress() -> None:
+    """Remove the pins of links that hold no interface any more, of every namespace; under pins.locked().
+
+    Raises KernelError.
+    """
+    for folder in egress_folders():
+        for path in _pins_in(folder):
+            link = _pinned(path)
+            if link is not None:
+                with link:
+                    if not link.info.ifindex:
+                        _unlink(path)
+    remove_empty_folders()
+
+
+def _look(interface: str, ifindex: int, name: str) -> list[_Holder]:
+    """Ours on the interface: one, unless somebody put a second there by other means."""
+    wanted = name[: BPF_OBJ_NAME_LEN - 1]
+    clsact = ClsactFilter(ifindex, "egress")
+    for _ in range(_ATTEMPTS):
+        filtered = clsact.program_id()
+        at_tcx = _opened(tcx_programs(ifindex, "egress"))
+        at_clsact = _opened([filtered] if filtered is not None else [])
+        if at_tcx is None or at_clsact is None:
+            continue
+        found = []
+        for program in at_tcx:
+            link = _link_of(interface, ifindex, program) if program.name == wanted else None
+            if link is not None:
+                found.append(_Holder(program, link))
+        return found + [_Holder(program, clsact) for program in at_clsact if program.name == wanted]
+    raise EcbpfError(interface, "its egress programs change faster than one can look", "stop who does that")
+
+
+def _opened(ids: list[int]) -> list[Program] | None:
+    """The programs with these ids; None if one was replaced meanwhile, and is gone."""
+    fds = [descriptor_by_id("prog", program_id) for program_id in ids]
+    programs = [Program(fd) for fd in fds if fd is not None]
+    return programs if len(programs) == len(ids) else None
+
+
+def _link_of(interface: str, ifindex: int, program: Program) -> TcxLink | None:
+    """The link that holds the program on the interface, None if it is attached without."""
+    pinned = _pinned(_home(ifindex))
+    if pinned is not None and (pinned.info.prog_id, pinned.info.ifindex) == (program.id, ifindex):
+        return pinned
+    links = find_tcx_links(program.id, ifindex, "egress")
+    if len(links) > 1:
+        raise EcbpfError(
+            interface,
+            f"program {program.id} is at egress of interfaces of one index in two namespaces",
+            "take it off in the other one first",
+        )
+    return links[0] if links else None
+
+
+def _attach(interface: str, ifindex: int, program: Program) -> str:
+    try:
+        held = _Holder(program, attach_tc(ifindex, program, "egress"))
+    except KernelError as error:
+        taken = ClsactFilter(ifindex, "egress").program_id() if error.errno == errno.EEXIST else None
+        if taken is None:
+            raise kernel_error(interface, error.errno, error.way_out) from None
+        raise _busy(interface, taken) from None
+    if isinstance(held.by, TcxLink):
+        with held.by:
+            _pin(held.by, ifindex)
+    return held.kind
+
+
+def _busy(interface: str, program_id: int) -> BusyError:
+    opened = _opened([program_id])
+    name = opened[0].name if opened else ""
+    return BusyError(
+        interface,
+        f"the egress filter of handle {HANDLE:#x}, priority {PRIORITY}, is program {program_id} "
+        f"({name or 'no name'}), which is not ours",
+        f"tc filter del dev {interface} egress pref {PRIORITY} handle {HANDLE:#x} bpf",
+    )
+
+
+def _detach(interface: str, held: list[_Holder]) -> None:
+    with _about(interface):
+        for each in held:
+            each.by.detach()
+
+
+@contextlib.contextmanager
+def _about(interface: str) -> Iterator[None]:
+    """What the kernel refuses, it refuses for this interface: no name of a function in the error."""
+    try:
+        yield
+    except KernelError as error:
+        raise kernel_error(interface, error.errno, error.way_out) from None
+
+
+def _home(ifindex: int) -> str:
+    return os.path.join(egress_folder(), str(ifindex))
+
+
+def _pins_in(folder: str) -> list[str]:
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
+
+
+def _pinned(path: str) -> TcxLink | None:
+    """The tcx link pinned there; None for nothing, and for what is none: it is left alone."""
+    try:
+        link = TcxLink.by_pin(path)
+    except KernelError:
+        return None
+    if link.info.type == LINK_TCX:
+        return link
+    link.close()
+    return None
+
+
+def _pin(link: TcxLink, ifindex: int) -> None:
+    """See to it that the link is pinned in its place, and there only."""
+    home, number = _home(ifindex), link.info.id
+    in_the_way = _pinned(home)
+    if in_the_way is not None:
+        with in_the_way:
+            other = in_the_way.info.id
+        if other == number:
+            return
+        # Of an interface that is in another namespace or has another index now: it lives by this pin.
+        _rename(home, os.path.join(egress_folder(), f"{_ELSEWHERE}{other}"))
+    make_folder(egress_folder())
+    for folder in egress_folders():
+        for path in _pins_in(folder):
+            pinned = _pinned(path)
+            if pinned is not None:
+                with pinned:
+                    is_it = pinned.info.id == number
+                if is_it:
+                    _rename(path, home)
+                    return
+    link.pin(home)
+
+
+def _rename(path: str, target: str) -> None:
+    try:
+        os.rename(path, target)
+    except OSError as error:
+        raise kernel_error(path, error.errno or errno.EIO) from None
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise kernel_error(path, error.errno or errno.EIO) from None

@@ -1,0 +1,198 @@
+"""``xdp_bypass_ipvs``: the classic face of `ecbpf fastpath`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from ecbpf.cli import fastpath as commands
+from ecbpf.cli.main import run
+from ecbpf.cli.parser import Parser
+from ecbpf.errors import UsageError
+
+__all__ = ["build_parser", "main"]
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from ecbpf.chain.settings import Settings
+
+_SWITCH = ("off", "on")
+
+
+def build_parser() -> Parser:
+    """The command line."""
+    parser = Parser(prog="xdp_bypass_ipvs", description="send established flows past IPVS: slot 7 and tc egress")
+    verbs = parser.add_mutually_exclusive_group()
+    verbs.add_argument("-L", "--load", action="store_true", help="load, or replace what is loaded: flows stay")
+    verbs.add_argument("-U", "--unload", action="store_true", help="take it off -i and -o, or off all interfaces")
+    parser.add_argument("-i", "--inbound-ifs", metavar="IFACES", help="where clients' packets come in")
+    parser.add_argument("-o", "--outbound-ifs", metavar="IFACES", help="by which IPVS sends to servers")
+    parser.add_argument("-a", "--addrs-ifs", metavar="IFACES", help="whose addresses are left to the kernel")
+    parser.add_argument(
+        "-e", "--excluded-addrs", metavar=("add|del", "A,B"), nargs=2, help="leave these to IPVS, or do so no more"
+    )
+    parser.add_argument("-B", "--display-excluded-addrs", action="store_true", help="print those")
+    parser.add_argument("-v", "--vlan", metavar="N", help="of the servers; -1: the one that IPVS uses")
+    parser.add_argument("-M", "--monitor-mode", choices=_SWITCH, help="decide and count, divert nothing")
+    parser.add_argument("-l", "--limit-rates", choices=_SWITCH, help="drop what is over the limits")
+    parser.add_argument("-R", "--redirect-mode", choices=_SWITCH, help="send by the NIC that IPVS uses")
+    parser.add_argument("-T", "--skb-mode", action="store_true", help="with -p off: in generic mode")
+    parser.add_argument(
+        "-p", "--program-array-mode", choices=_SWITCH, default="on", help="off: attach the root array too"
+    )
+    parser.add_argument("-r", "--inactive-seconds-xdp", metavar="SECONDS", help="of silence, 1 to 900 (60)")
+    parser.add_argument("-s", "--sample-seconds-ipvs", metavar="SECONDS", help="IPVS sees a packet in so many (1)")
+    parser.add_argument("-c", "--cpus-rx-rps", metavar="RX[,RPS]", help="CPUs that receive, and of the stack")
+    parser.add_argument("-m", "--max-resets-pps", metavar="N", help="RSTs to clients a second (4000)")
+    parser.add_argument(
+        "-t",
+        "--inbound-pps",
+        metavar="PPS[+SPIKE[+MAX]]",
+        help="inbound limit and percent above it (8000000+5+50)",
+    )
+    parser.add_argument("-w", "--wrap-packets-count", metavar="N", help="between two looks at the rate (4096)")
+    parser.add_argument("--udp", action="store_true", default=None, help="UDP flows too")
+    parser.add_argument("--decrement-ttl", action="store_true", default=None, help="as a router does")
+    parser.add_argument(
+        "-F", "--force", action="store_true", help="a -v that this host knows nothing of; -p off over"
+    )
+    parser.add_argument("-P", "--parameters-display", action="store_true", help="print settings and addresses")
+    parser.add_argument(
+        "-S", "--statistics", metavar=("SECONDS", "COUNT"), nargs="*", help="counts; or rates, again and again"
+    )
+    parser.add_argument(
+        "-f", "--flows-display-tcp", action="store_true", help="print the flows, with -S each time"
+    )
+    parser.add_argument(
+        "-z", "--statsd-enable", action="store_true", help="send the counts to statsd until stopped"
+    )
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    return parser
+
+
+def main() -> int:
+    """Run the command; returns its exit status."""
+    return run(lambda: _act(build_parser().parse_args()), debug="--debug" in sys.argv)
+
+
+def _act(options: argparse.Namespace) -> int:
+    settings = _settings(options)
+    _check(options, settings)
+    if options.load:
+        _load(options, settings)
+    elif options.unload:
+        commands.unload(commands.outbound(options.inbound_ifs), commands.outbound(options.outbound_ifs))
+    else:
+        if settings:
+            commands.change_settings(settings, force=options.force)
+        if options.excluded_addrs:
+            commands.change_addresses(*_addresses(options.excluded_addrs))
+    _show(options)
+    if options.statsd_enable:
+        sys.stdout.flush()
+        commands.serve(None, None)
+    return 0
+
+
+def _load(options: argparse.Namespace, settings: Settings) -> None:
+    what, texts = _addresses(options.excluded_addrs) if options.excluded_addrs else ("add", [])
+    ingress = commands.outbound(options.inbound_ifs)
+    if options.program_array_mode == "off":
+        _attach_roots(ingress, generic=options.skb_mode, force=options.force)
+    commands.load(
+        ingress,
+        commands.outbound(options.outbound_ifs),
+        settings,
+        address_interfaces=commands.outbound(options.addrs_ifs) if options.addrs_ifs else None,
+        excluded=texts if what == "add" else None,
+        force=options.force,
+    )
+    if what == "del":
+        commands.change_addresses(what, texts)
+
+
+def _attach_roots(interfaces: list[str], *, generic: bool, force: bool) -> None:
+    from ecbpf.chain.attach import attach
+    from ecbpf.chain.occupant import look
+
+    for interface in interfaces:
+        occupant = look(interface)
+        if occupant is None or not occupant.is_root:
+            print(f"{interface}: {attach(interface, generic=generic, force=force)}")
+
+
+def _show(options: argparse.Namespace) -> None:
+    if options.display_excluded_addrs:
+        commands.show_addresses()
+    if options.parameters_display:
+        commands.show_parameters(as_json=False)
+    if options.statistics is not None:
+        seconds, count = _repetition(options.statistics)
+        commands.show_stats(seconds, count, as_json=False, flows=options.flows_display_tcp)
+    elif options.flows_display_tcp:
+        commands.show_flows(sort="pkts", server="", as_json=False)
+
+
+def _repetition(words: list[str]) -> tuple[float | None, int | None]:
+    if len(words) > 2:
+        raise UsageError("-S", f"{len(words)} numbers", "-S [SECONDS [COUNT]]")
+    try:
+        return (
+            commands.seconds(words[0]) if words else None,
+            commands.count(words[1]) if len(words) > 1 else None,
+        )
+    except argparse.ArgumentTypeError as error:
+        raise UsageError("-S", str(error), "-S [SECONDS [COUNT]]") from None
+
+
+def _addresses(words: list[str]) -> tuple[str, list[str]]:
+    what = words[0].lower()
+    if what not in ("add", "del", "delete"):
+        raise UsageError(f"-e {words[0]}", "neither add nor del", "-e add A,B or -e del A,B")
+    return what[:3], [words[1]]
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from ecbpf.fastpath.settings import parse_settings
+
+    named = {
+        "monitor": options.monitor_mode,
+        "limit_rates": options.limit_rates,
+        "redirect": options.redirect_mode,
+        "vlan": options.vlan,
+        "inactive_seconds": options.inactive_seconds_xdp,
+        "sample_seconds": options.sample_seconds_ipvs,
+        "max_resets_pps": options.max_resets_pps,
+        "inbound_pps": options.inbound_pps,
+        "wrap_packets": options.wrap_packets_count,
+        "udp": options.udp and "on",
+        "decrement_ttl": options.decrement_ttl and "on",
+    }
+    if options.cpus_rx_rps is not None:
+        rx, comma, rps = options.cpus_rx_rps.partition(",")
+        named |= {"rx_cpus": rx, "rps_cpus": rps if comma else None}
+    return parse_settings([f"{name}={value}" for name, value in named.items() if value is not None])
+
+
+def _check(options: argparse.Namespace, settings: Settings) -> None:
+    """Raise UsageError for flags that do not go together."""
+    shows = (
+        options.display_excluded_addrs
+        or options.parameters_display
+        or options.statistics is not None
+        or options.flows_display_tcp
+        or options.statsd_enable
+    )
+    changes = bool(settings or options.excluded_addrs)
+    if options.unload and (changes or options.addrs_ifs):
+        raise UsageError("xdp_bypass_ipvs", "-U goes with -i and -o alone")
+    if options.unload and shows:
+        raise UsageError("xdp_bypass_ipvs", "after -U there is nothing to show")
+    if not (options.load or options.unload) and (options.inbound_ifs or options.outbound_ifs or options.addrs_ifs):
+        raise UsageError("xdp_bypass_ipvs", "-i, -o and -a go with -L or -U")
+    if options.program_array_mode == "off" and not options.load:
+        raise UsageError("xdp_bypass_ipvs", "-p off goes with -L")
+    if options.skb_mode and options.program_array_mode == "on":
+        raise UsageError("xdp_bypass_ipvs", "-T goes with -p off", "the mode is the root array's")
+    if not (options.load or options.unload or changes or shows):
+        raise UsageError("xdp_bypass_ipvs", "nothing to do", "see xdp_bypass_ipvs --help")
