@@ -11,7 +11,6 @@ from ecbpf.chain.occupant import kernel_name
 from ecbpf.chain.settings import Settings
 from ecbpf.chain.sharing import share_own
 from ecbpf.chain.subprogram import Subprogram
-from ecbpf.errors import DataError
 from ecbpf.fastpath.settings import DEFAULTS, SECTION, TABLE
 from ecbpf.kernel.globals import Globals, map_globals
 from ecbpf.kernel.map import Map
@@ -29,6 +28,7 @@ __all__ = [
     "Ingress",
     "Port",
     "load_egress",
+    "made_for",
     "sets_for",
     "ticks_a_second",
 ]
@@ -56,6 +56,11 @@ class Port(NamedTuple):
 def sets_for(flows: int) -> int:
     """How many sets a table for that many flows has."""
     return -(-flows * _PLACES_A_FLOW // _WAYS)
+
+
+def made_for(sets: int) -> int:
+    """The number of flows that a table of that many sets is made for."""
+    return sets * _WAYS // _PLACES_A_FLOW
 
 
 def ticks_a_second() -> int:
@@ -118,9 +123,7 @@ class Ingress(Subprogram):
         self._ports = ports
 
     def configure(self, new: Object, interface: str) -> None:
-        """Share the director's maps, and say what the NIC is. Raises DataError, KernelError."""
-        if len(self._nic.mac) != 6:
-            raise DataError(interface, "has no Ethernet address", "the fast path needs Ethernet")
+        """Share the director's maps, and say what the NIC is. Raises KernelError."""
         for name in _SHARED:
             new.share_map(name, self._shared[kernel_name(name)])
         new.globals.flow_sets = self._shared[FLOWS].info.max_entries
