@@ -13,6 +13,9 @@ PACKAGES := clang clang-format llvm libbpf-dev linux-libc-dev libbpf1 python3-ve
 	binutils iproute2 iputils-ping ethtool procps strace \
 	qemu-system-x86 busybox-static kmod util-linux ipvsadm iperf3 nftables curl
 
+# In a guest hypothesis takes ten seconds to import, which its plugin does whether a test uses it or not.
+GUEST_PYTEST := -p no:cacheprovider -p no:hypothesispytest
+
 C_SOURCES = $(shell find bpf tests bench -name '*.c' -o -name '*.h')
 OBJECTS := src/ecbpf/objects/.built-debug-$(or $(DEBUG),0)
 
@@ -66,7 +69,7 @@ test: lint
 
 test-vm: setup
 	@$(BIN)/python -m tests.vm.fetch --missing $(KERNEL)
-	@$(BIN)/python -m tests.vm --kernel $(KERNEL) -- $(BIN)/python -m pytest -q -p no:cacheprovider tests/vm/guest
+	@$(BIN)/python -m tests.vm --kernel $(KERNEL) -- $(BIN)/python -m pytest -q $(GUEST_PYTEST) tests/vm/guest
 
 test-kernels: setup
 	@$(BIN)/python -m tests.vm.fetch --missing $(KERNELS)

@@ -57,20 +57,21 @@ static __always_inline bool is_from_ipvs(struct __sk_buff *skb, const union flow
 	       found == BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
 
+/* server: NULL if no packet of ours could follow this one. */
 static __always_inline void to_server(struct __sk_buff *skb, struct fastpath_cpu *cpu,
-				      const struct packet *pkt, const union flow_id *id,
-				      bool is_ip4, __u8 flags,
+				      const union flow_id *id, bool is_ip4, __u8 flags,
 				      const struct server *server)
 {
 	__u32 now = FASTPATH_TICKS();
 	struct flow_place place;
 	struct flow *flow = flow_find(id, is_ip4, &place);
 
-	if (flow) {
-		if (flags & TCP_RST) {
-			flow_end(&place);
-			return;
-		}
+	if (flow && flags & TCP_RST) {
+		fastpath_count(cpu, lru_deletion_RST);
+		flow_end(&place);
+		return;
+	}
+	if (flow && server) {
 		if (flags & TCP_SYN) {
 			fastpath_count(cpu, lru_reuse_syns);
 			flow_restart(flow, FLOW_FIRST_PACKETS);
@@ -82,12 +83,14 @@ static __always_inline void to_server(struct __sk_buff *skb, struct fastpath_cpu
 			fastpath_count(cpu, server_changes);
 		return;
 	}
+	if (flow)
+		flow_end(&place);
 	if (flags & TCP_SYN) {
 		fastpath_count(cpu, lru_miss_out_syn);
 		return;
 	}
-	if (flags & (TCP_RST | TCP_FIN) || pkt->vlan_count > 1 || is_local(id) ||
-	    !is_from_ipvs(skb, id, is_ip4)) {
+	if (flags & (TCP_RST | TCP_FIN) || !server || is_multicast(id, is_ip4) ||
+	    is_local(id) || !is_from_ipvs(skb, id, is_ip4)) {
 		fastpath_count(cpu, lru_miss_out_nonsyn);
 		return;
 	}
@@ -104,7 +107,23 @@ static __always_inline int to_client(struct fastpath_cpu *cpu, const union flow_
 	return refuse_reset(cpu, flow, FASTPATH_TICKS()) ? TC_ACT_SHOT : ON;
 }
 
-/* vlan: of the packet, with the tag that stands beside it in the skb. */
+/*
+ * The VLAN that a packet leaves in: its tag stands in it, beside it in the skb, or is
+ * that of the interface. False: it has several.
+ */
+static __always_inline bool vlan_of(const struct __sk_buff *skb, const struct packet *pkt,
+				    __u16 *vlan)
+{
+	__u32 tags = (egress_vlan != 0) + (skb->vlan_present != 0) + pkt->vlan_count;
+
+	*vlan = egress_vlan;
+	if (skb->vlan_present)
+		*vlan = skb->vlan_tci & VLAN_ID_MASK;
+	else if (pkt->vlan_count)
+		*vlan = bpf_ntohs(pkt->vlan[0].tci) & VLAN_ID_MASK;
+	return tags <= 1;
+}
+
 static __always_inline int plain(struct __sk_buff *skb, struct fastpath_cpu *cpu,
 				 const struct packet *pkt, void *l3, bool is_ip4)
 {
@@ -131,12 +150,8 @@ static __always_inline int plain(struct __sk_buff *skb, struct fastpath_cpu *cpu
 	if (data + sizeof(server.hop) > end)
 		return ON; /* never: an IP header follows */
 	__builtin_memcpy(&server.hop, data, sizeof(server.hop));
-	server.vlan = egress_vlan;
-	if (skb->vlan_present)
-		server.vlan = skb->vlan_tci & VLAN_ID_MASK;
-	else if (pkt->vlan_count)
-		server.vlan = bpf_ntohs(pkt->vlan[0].tci) & VLAN_ID_MASK;
-	to_server(skb, cpu, pkt, &id, is_ip4, flags, &server);
+	to_server(skb, cpu, &id, is_ip4, flags,
+		  vlan_of(skb, pkt, &server.vlan) ? &server : NULL);
 	return ON;
 }
 

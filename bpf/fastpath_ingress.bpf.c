@@ -56,13 +56,6 @@ static __always_inline struct decision odd(struct xdp_md *ctx, struct fastpath_c
 	return PASS_ON;
 }
 
-static __always_inline bool is_multicast(const union flow_id *id, bool is_ip4)
-{
-	__u8 first = *(const __u8 *)id->key.vip;
-
-	return is_ip4 ? first >= 0xe0 : first == 0xff; /* 255.255.255.255 as well */
-}
-
 static __always_inline struct decision local(struct fastpath_cpu *cpu, bool is_ip4)
 {
 	if (is_ip4)
@@ -144,12 +137,10 @@ static __always_inline struct decision known(struct xdp_md *ctx, struct fastpath
 					     const union flow_id *id, struct flow *flow,
 					     const struct flow_place *place)
 {
-	__u32 version = flow_version(flow);
 	struct hop hop = {flow->hop, flow->port, flow->vlan};
 	enum way way;
 
-	barrier();
-	if (version & 1 || flow_version(flow) != version)
+	if (flow_has_changed(flow, place))
 		return PASS_ON;
 	if (has_become_local(id, flow))
 		return local(cpu, packet->is_ip4);

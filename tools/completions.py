@@ -7,7 +7,7 @@ from pathlib import Path
 import shtab
 
 from ecbpf.cli import main, xdp_bypass_ipvs, xdp_filter, xdp_printk, xdp_root_loader
-from ecbpf.lab import CLIENT_SERVER
+from ecbpf.lab import node_names
 
 __all__ = ["FOLDER", "generate"]
 
@@ -48,7 +48,7 @@ _COMPLETE = {
 }
 _CHOICES = {
     "N": [str(slot) for slot in range(8)],
-    "NODE": [node.name for node in CLIENT_SERVER.nodes],
+    "NODE": node_names(),
 }
 
 

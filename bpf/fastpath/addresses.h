@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Addresses whose packets are the kernel's alone: this host's own, and excluded VIPs.
- * After a change user space adds 1 to address_generation: then flows that were learned
- * before are looked at again, each once.
+ * Addresses whose packets are the kernel's alone: those of many hosts, and this host's
+ * own and excluded VIPs, which user space lists. After a change it adds 1 to
+ * address_generation: then flows that were learned before are looked at again, each once.
  */
 #ifndef ECBPF_FASTPATH_ADDRESSES_H
 #define ECBPF_FASTPATH_ADDRESSES_H
@@ -38,6 +38,13 @@ struct {
 __u32 address_generation SEC(".data.director") = 1;
 /* No packet reads these: ifindexes whose addresses are own ones; 0 ends them. */
 __u32 address_interfaces[ADDRESS_INTERFACES] SEC(".data.director") = {};
+
+static __always_inline bool is_multicast(const union flow_id *id, bool is_ip4)
+{
+	__u8 first = *(const __u8 *)id->key.vip;
+
+	return is_ip4 ? first >= 0xe0 : first == 0xff; /* 255.255.255.255 as well */
+}
 
 static __always_inline bool is_local(const union flow_id *id)
 {

@@ -9,7 +9,8 @@
  * written: `version` is odd meanwhile, and another one afterwards. A count or time that
  * ingress writes just then lands in the wrong flow: an error of one.
  *
- * The kernel's own LRU hash takes 30 ns more a lookup (bench, fastpath/lru).
+ * The kernel's own LRU hash takes 23 ns where this takes 8, cold 171 where this takes 131
+ * (bench, fastpath/lookup*), and evicts as it likes.
  */
 #ifndef ECBPF_FASTPATH_TABLE_H
 #define ECBPF_FASTPATH_TABLE_H
@@ -106,7 +107,21 @@ struct flow_place {
 	__u32 index; /* of the set */
 	__u32 tag;
 	__u32 way;
+	__u32 version; /* of the flow there, before it was looked at */
 };
+
+static __always_inline __u32 flow_version(const struct flow *flow)
+{
+	return *(const volatile __u32 *)&flow->version;
+}
+
+/* Whether what was read of a flow since it was found may be of two: it is as good as none. */
+static __always_inline bool flow_has_changed(const struct flow *flow,
+					     const struct flow_place *place)
+{
+	barrier();
+	return place->version & 1 || flow_version(flow) != place->version;
+}
 
 static __always_inline __u64 flow_mix(__u64 hash, __u64 word)
 {
@@ -177,15 +192,12 @@ static __always_inline struct flow *flow_find(const union flow_id *id, bool is_i
 		way += i * same_tag(set->tag[i], place->tag);
 	place->way = way;
 	flow = flow_at(set, way);
+	place->version = flow_version(flow);
+	barrier();
 	/* The first place is what a miss comes to as well: the key decides. */
 	if (set->tag[way & (FLOW_WAYS - 1)] != place->tag || !flow_is(flow, id, is_ip4))
 		return NULL;
 	return flow;
-}
-
-static __always_inline __u32 flow_version(const struct flow *flow)
-{
-	return *(const volatile __u32 *)&flow->version;
 }
 
 static __always_inline void flow_end(const struct flow_place *place)

@@ -7,18 +7,16 @@ first packets, is confirmed, and was heard and last sampled a tenth of a second 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tests.oracle.fastpath import PORT
+from tests.netns.fastpath_state import OTHER_PORT
 from tests.oracle.fastpath_flows import FlowId
 from tests.oracle.fastpath_packets import ACK, FIN, NIC_MAC, PSH, ROUTER_MAC, RST, SYN, frame_of
 
-__all__ = ["ANSWERED", "BOTH", "DISCARDED", "LIMITED", "OTHER_PORT", "TO_SERVER", "UP", "Case", "cases", "flow_of"]
+__all__ = ["ANSWERED", "BOTH", "DISCARDED", "TO_SERVER", "UP", "Case", "cases", "flow_of"]
 
 UP = ("XDP_PASS", "REASON_NONE")
 TO_SERVER = ("XDP_TX", "REASON_FAST_PATH")
 ANSWERED = ("XDP_TX", "REASON_RESET_ANSWER")
 DISCARDED = ("XDP_DROP", "REASON_RESET_FLOW")
-LIMITED = ("XDP_DROP", "REASON_INBOUND_LIMIT")
-OTHER_PORT = PORT + 1
 BOTH = (4, 6)
 
 _ADDRESSES = {

@@ -6,6 +6,7 @@ That IPVS sent a packet is made by running the program at tc on it: forwarded, w
 from __future__ import annotations
 
 import ctypes
+import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any, NamedTuple, Self
@@ -16,18 +17,19 @@ from ecbpf.chain.occupant import kernel_name
 from ecbpf.kernel import Object, Program
 from ecbpf.kernel.libbpf import TestRunOptions, lib, options
 from ecbpf.kernel.values import possible_cpus
+from ecbpf.netdev.addresses import mapped
 from ecbpf.paths import object_path
 from tests.oracle.fastpath import FORWARDED_BY, NIC_MAC, PORT, TICKS_A_SECOND, Settings
 from tests.oracle.fastpath_flows import WAYS, FlowId, Place
 
-__all__ = ["DROPPED", "LET_BY", "Bare", "Entry", "Fastpath", "Outcome", "Runner", "key_of", "places_of"]
+__all__ = ["DROPPED", "LET_BY", "Bare", "Entry", "Fastpath", "Outcome", "Runner", "key_of", "places_of", "sk_buff"]
 
 VERDICTS = {0: "XDP_ABORTED", 1: "XDP_DROP", 2: "XDP_PASS", 3: "XDP_TX", 4: "XDP_REDIRECT"}
 LET_BY, DROPPED = "TC_ACT_UNSPEC", "TC_ACT_SHOT"
 _AT_TC = {0xFFFFFFFF: LET_BY, 2: DROPPED}
 _ROOM = 64 * 1024
 # struct __sk_buff, in words
-_MARK, _INGRESS_IFINDEX, _DATA_END, _WORDS = 2, 9, 20, 48
+_MARK, _INGRESS_IFINDEX, _WORDS = 2, 9, 48
 
 
 class Outcome(NamedTuple):
@@ -77,6 +79,13 @@ class Runner:
     def frame_after(self) -> bytes:
         """The last packet as the program left it."""
         return bytes(self._after_bytes[: self._run.data_size_out])
+
+
+def sk_buff(mark: int = 0, came_by: int = 0) -> Any:
+    """A context for a program at tc. came_by: as Fastpath.leave() has it."""
+    words = (ctypes.c_uint32 * _WORDS)()
+    words[_MARK], words[_INGRESS_IFINDEX] = mark, came_by
+    return words
 
 
 class Bare:
@@ -164,7 +173,7 @@ class Bare:
         for key in list(self.local.keys()):
             self.local.delete(bytes(key))
         for address in addresses:
-            self.local[address.ljust(16, b"\0")] = 1
+            self.local[mapped(ipaddress.ip_address(address))] = 1
         self.globals.address_generation += 1
 
     def clear(self) -> None:
@@ -202,7 +211,7 @@ class Bare:
         self.close()
 
 
-_SECTIONS = {".data.settings", ".data.clock"}
+_SECTIONS = {".data.settings", ".data.director", ".data.clock"}
 
 
 class Fastpath(Bare):
@@ -236,7 +245,7 @@ class Fastpath(Bare):
 
     @staticmethod
     def _runner(program: Program) -> Runner:
-        return Runner(program, (ctypes.c_uint32 * _WORDS)())
+        return Runner(program, sk_buff())
 
     def add_egress(self, port: int, vlan: int = 0) -> None:
         """Let IPVS send by another interface."""
@@ -261,7 +270,7 @@ class Fastpath(Bare):
         ]
         return words.sum(0)
 
-    def _moved(self) -> dict[str, int]:
+    def moved(self) -> dict[str, int]:
         """The counters that have moved since the last packet."""
         now = self._counts()
         moved = now - self._before
@@ -273,7 +282,7 @@ class Fastpath(Bare):
         verdict = VERDICTS[self._in.run(frame)]
         seen = self.seen
         assert VERDICTS[seen.verdict] == verdict
-        return Outcome(verdict, self.reasons[seen.reason], self._moved(), self._in.frame_after())
+        return Outcome(verdict, self.reasons[seen.reason], self.moved(), self._in.frame_after())
 
     def leave(
         self,
@@ -283,17 +292,13 @@ class Fastpath(Bare):
         vlan: int = 0,
         mark: int = 1,
         came_by: int = FORWARDED_BY,
-        linear: int = 0,
     ) -> Outcome:
-        """A packet goes out. came_by: the ifindex it came in by; 0: it is this host's own.
-
-        linear: so much of it is in the first buffer; 0: all.
-        """
+        """A packet goes out. came_by: the ifindex it came in by; 0: it is this host's own."""
         runner = self._out[port, vlan]
         context = runner.context
-        context[_MARK], context[_INGRESS_IFINDEX], context[_DATA_END] = mark, came_by, linear
+        context[_MARK], context[_INGRESS_IFINDEX] = mark, came_by
         verdict = _AT_TC[runner.run(frame)]
-        return Outcome(verdict, "", self._moved(), runner.frame_after())
+        return Outcome(verdict, "", self.moved(), runner.frame_after())
 
 
 def key_of(flow: FlowId) -> bytes:

@@ -1,21 +1,21 @@
 """The rules of ingress, one by one: docs/fastpath.md."""
 
+import ipaddress
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
-from tests.netns.fastpath_cases import ANSWERED, BOTH, OTHER_PORT, TO_SERVER, Case, cases, flow_of
+from ecbpf.netdev.addresses import mapped
+from tests.netns.fastpath_cases import ANSWERED, BOTH, TO_SERVER, Case, cases, flow_of
 from tests.netns.fastpath_kernel import Fastpath
-from tests.oracle.fastpath import PORT, TICKS_A_SECOND, Decision, Model
-from tests.oracle.fastpath_flows import Flow, Place, Server
+from tests.netns.fastpath_state import MACS, MOMENTS, OTHER_PORT, member, prepare, put
+from tests.oracle.fastpath import PORT, Decision, Model
+from tests.oracle.fastpath_flows import Place, Server
 from tests.oracle.fastpath_frames import answer_faults, to_server
-from tests.oracle.fastpath_packets import OUR_MAC, SERVER_MAC, frame_of
+from tests.oracle.fastpath_packets import frame_of
 from tests.oracle.fastpath_settings import Settings
 from tests.oracle.packet import parse
 
-# Some time; where ticks of 32 bits begin anew; where they would turn negative.
-MOMENTS = (100_000.0, 2**32 / TICKS_A_SECOND + 0.004, 2**31 / TICKS_A_SECOND + 0.004)
 # On the packet, and on those of the server.
 TAGS = {
     "no tag": (b"", 0),
@@ -25,7 +25,6 @@ TAGS = {
     "popped": (b"\x81\x00\xe0\x05", 0),
     "the same": (b"\x81\x00\x20\x64", 100),
 }
-MACS = SERVER_MAC + OUR_MAC
 
 every_case = pytest.mark.parametrize(
     ("family", "case"),
@@ -39,53 +38,6 @@ def fastpath(build: Callable[[str], str]) -> Iterator[Fastpath]:
         for port in (PORT, OTHER_PORT):
             loaded.ingress.maps["fastpath_ports"][port] = 1
         yield loaded
-
-
-def prepare(fastpath: Fastpath, case: Case, family: int, now: float, vlan: int) -> Model:
-    """Bring kernel and model into the state of a case; `vlan` unless the case has one itself."""
-    fastpath.clear()
-    fastpath.set_local([])
-    settings = Settings(**case.settings)
-    fastpath.set(settings)
-    model = Model(fastpath.place, ports=(PORT, OTHER_PORT))
-    model.settings = settings
-    flow = flow_of(family, case.proto)
-    if case.flow is not None:
-        put(fastpath, model, flow_of(family, case.proto), now, {"vlan": vlan, "port": PORT} | case.flow)
-    local = [flow.vip] if case.local else []
-    fastpath.set_local(local)
-    model.local = frozenset(local)
-    fastpath.at(now)
-    model.ticks, model.nanoseconds = fastpath.clock.ticks, fastpath.clock.nanoseconds
-    return model
-
-
-def put(fastpath: Fastpath, model: Model, id_: Any, now: float, fields: dict[str, Any]) -> None:
-    """Let IPVS send a packet of a flow, and make the entry what the case wants."""
-    values = {"first": 0, "heard_ago": 0.1, "went_up_ago": 0.1, "answered_ago": 1.0} | fields
-    port, vlan = values.pop("port"), values.pop("vlan")
-    fastpath.globals.udp = True
-    fastpath.at(now - 1)
-    learned = fastpath.leave(frame_of(id_, macs=MACS))
-    assert learned.counters == {"total_pkts_tc_tx": 1, "lru_alloc_nonsyns": 1}
-    fastpath.globals.udp = model.settings.udp
-    entry = fastpath.find(id_)
-    assert entry
-    entry.flow.port, entry.flow.vlan = port, vlan
-    heard, went_up, answered = (values.pop(f"{name}_ago") for name in ("heard", "went_up", "answered"))
-    entry.set.seen[entry.way] = round((now - heard) * TICKS_A_SECOND) % 2**32
-    entry.flow.went_up = round((now - went_up) * TICKS_A_SECOND) % 2**32
-    entry.flow.answered = round(now * 10**9) - round(answered * 10**9)
-    for name, value in values.items():
-        setattr(entry.flow, name, value)
-
-    ticks = round((now - 1) * TICKS_A_SECOND)
-    flow: Flow = model.flows.learn(id_, Server(MACS, port, vlan), ticks)
-    flow.heard = round((now - heard) * TICKS_A_SECOND)
-    flow.went_up = round((now - went_up) * TICKS_A_SECOND)
-    flow.answered = entry.flow.answered
-    for name, value in values.items():
-        setattr(flow, "young" if name == "first" else name, value)
 
 
 def expected(case: Case, family: int, tags: bytes, vlan: int) -> Decision:
@@ -115,7 +67,11 @@ def test_table(fastpath: Fastpath, family: int, case: Case) -> None:
         if case.frame[12:14] in (b"\x81\0", b"\x88\xa8") and tags:
             continue
         for now in MOMENTS if name == "no tag" else MOMENTS[:1]:
-            model = prepare(fastpath, case, family, now, 0 if "vlan" in case.settings else vlan)
+            flow = flow_of(family, case.proto)
+            local = (flow.vip,) if case.local else ()
+            model = prepare(fastpath, Settings(**case.settings), now, local=local)
+            if case.flow is not None:
+                put(fastpath, model, flow, **{"vlan": 0 if "vlan" in case.settings else vlan} | case.flow)
             frame = tagged(case.frame, tags)
             wanted = expected(case, family, tags, vlan)
             assert model.enter(frame) == wanted, (name, now)
@@ -125,23 +81,10 @@ def test_table(fastpath: Fastpath, family: int, case: Case) -> None:
                 assert not answer_faults(frame, outcome.frame), (name, now)
             else:
                 assert outcome.frame == wanted.frame, (name, now)
-            entry = fastpath.find(flow_of(family, case.proto))
+            entry = fastpath.find(flow)
             assert (entry is None) == (case.ended or case.flow is None), (name, now)
             if entry:
-                assert {key: _value(fastpath, entry, key) for key in case.becomes} == case.becomes, (name, now)
-
-
-def _value(fastpath: Fastpath, entry: Any, name: str) -> Any:
-    """A member of a flow, or how long ago that was."""
-    ticks = fastpath.clock.ticks
-    match name:
-        case "heard_ago":
-            return (ticks - entry.set.seen[entry.way]) % 2**32 / TICKS_A_SECOND
-        case "went_up_ago":
-            return (ticks - entry.flow.went_up) % 2**32 / TICKS_A_SECOND
-        case "answered_ago":
-            return (fastpath.clock.nanoseconds - entry.flow.answered) / 10**9
-    return getattr(entry.flow, name)
+                assert {key: member(fastpath, entry, key) for key in case.becomes} == case.becomes, (name, now)
 
 
 def test_nothing_is_left_out(fastpath: Fastpath) -> None:
@@ -167,21 +110,21 @@ def test_nothing_is_left_out(fastpath: Fastpath) -> None:
 def test_generations(fastpath: Fastpath) -> None:
     """A flow is looked up among the addresses again whenever they have changed, and only then."""
     flow = flow_of(4)
-    case = Case("", frame_of(flow), TO_SERVER)
-    prepare(fastpath, case, 4, 1000, 0)
+    frame = frame_of(flow)
+    put(fastpath, prepare(fastpath, Settings(), 1000), flow)
     fastpath.globals.address_generation += 1
     generation = fastpath.globals.address_generation
-    assert fastpath.enter(case.frame).verdict == "XDP_TX"
+    assert fastpath.enter(frame).verdict == "XDP_TX"
     entry = fastpath.find(flow)
     assert entry
     assert entry.flow.generation == generation
-    fastpath.local[flow.vip.ljust(16, b"\0")] = 2  # nobody says so
-    assert fastpath.enter(case.frame).verdict == "XDP_TX"
+    fastpath.local[mapped(ipaddress.ip_address(flow.vip))] = 2  # nobody says so
+    assert fastpath.enter(frame).verdict == "XDP_TX"
     fastpath.globals.address_generation += 1
     for _ in range(3):
-        assert fastpath.enter(case.frame).counters["ipv4_inbound_locals"] == 1
+        assert fastpath.enter(frame).counters["ipv4_inbound_locals"] == 1
     fastpath.set_local([])
-    assert fastpath.enter(case.frame).verdict == "XDP_TX"
+    assert fastpath.enter(frame).verdict == "XDP_TX"
 
 
 def test_model_s_places() -> None:
@@ -193,9 +136,5 @@ def test_model_s_places() -> None:
     alike = flow_of(4)._replace(client_port=14)
     model.flows.learn(alike, Server(MACS, 1, 0), 20)
     assert [flow.id.client_port for flow in model.flows] == [1, 2, 3, 14, 5, 6, 7, 8]
-    model.flows.learn(replace_port(9), Server(MACS, 1, 0), 21)
+    model.flows.learn(flow_of(4)._replace(client_port=9), Server(MACS, 1, 0), 21)
     assert [flow.id.client_port for flow in model.flows] == [9, 2, 3, 14, 5, 6, 7, 8]
-
-
-def replace_port(port: int) -> Any:
-    return flow_of(4)._replace(client_port=port)

@@ -28,7 +28,7 @@ from tests.netns.verdict import Verdict
 # These only look, or make what dies with the process.
 HARMLESS = re.compile(
     r"bpf\(BPF_(OBJ_GET|OBJ_GET_INFO_BY_FD|[A-Z]+_GET_FD_BY_ID|[A-Z]+_GET_NEXT_ID|MAP_LOOKUP_ELEM|MAP_CREATE"
-    r"|BTF_LOAD|PROG_LOAD|MAP_FREEZE|PROG_BIND_MAP|PROG_TEST_RUN)\b|mkdir\(.*EEXIST|sendto\(.*RTM_GET"
+    r"|BTF_LOAD|PROG_LOAD|MAP_FREEZE|PROG_BIND_MAP|PROG_TEST_RUN|PROG_QUERY)\b|mkdir\(.*EEXIST|sendto\(.*RTM_GET"
 )
 EVERY_CALL = bool(os.environ.get("ECBPF_EVERY_CALL"))
 

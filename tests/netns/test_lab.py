@@ -253,7 +253,8 @@ def test_exec_finds_the_commands_installed_beside_python() -> None:
         (
             ("nobody", "true"),
             64,
-            "ecbpf: nobody: the lab has no such node; name one of its nodes: server or client\n",
+            "ecbpf: nobody: no lab has such a node; name one of: "
+            "server, client, router, switch, director, real1, real2\n",
         ),
     ],
 )
@@ -268,6 +269,31 @@ def test_exec_without_a_lab() -> None:
     done = ecbpf("exec", "server", "true")
     assert done.returncode == 1
     assert done.stderr == "ecbpf: server: there is no network namespace ecbpf-server; ecbpf lab up\n"
+
+
+NO_IPVS = (
+    "ecbpf: lab director: this kernel has no IPVS; modprobe ip_vs, or run it in a guest: python -m tests.vm -- "
+)
+
+
+@pytest.mark.skipif(os.path.exists("/proc/net/ip_vs"), reason="this kernel has IPVS")
+@pytest.mark.parametrize("arguments", [(), ("--vlan", "7")], ids=["plain", "VLAN"])
+def test_a_director_needs_ipvs(arguments: tuple[str, ...]) -> None:
+    lab.down()
+    done = ecbpf("up", "director", *arguments)
+    if not os.path.exists("/proc/net/ip_vs"):  # else it was a module that had to be loaded
+        line = NO_IPVS + " ".join(("ecbpf lab up director", *arguments))
+        assert (done.returncode, done.stdout, done.stderr) == (69, "", line + "\n")
+        assert "ecbpf-director" not in sh("ip netns list")
+        assert ecbpf("status", "director").stdout == "lab director: down\n"
+    assert ecbpf("down", "director").returncode == 0
+
+
+def test_exec_without_the_director() -> None:
+    lab.down(lab.director())
+    done = ecbpf("exec", "director/client", "true")
+    line = "ecbpf: director/client: there is no network namespace ecbpf-director-client; ecbpf lab up director\n"
+    assert (done.returncode, done.stderr) == (1, line)
 
 
 @pytest.mark.usefixtures("running")

@@ -7,8 +7,9 @@ import pytest
 
 from ecbpf.cli import lab as command_line
 from ecbpf.errors import EcbpfError, MissingError, NotPermittedError, UsageError
+from ecbpf.lab import CLIENT_SERVER, LABS, Topology, director, node_names
 from ecbpf.lab.command import run
-from ecbpf.lab.topology import CLIENT_SERVER
+from ecbpf.lab.ipvs import Ipvs
 
 
 def parse(*arguments: str) -> argparse.Namespace:
@@ -23,7 +24,11 @@ def parse(*arguments: str) -> argparse.Namespace:
         pytest.param(("exec", "server"), id="no command"),
         pytest.param(("exec", "server", "--"), id="no command after --"),
         pytest.param(("exec", "server", "-n", "ls"), id="an option that is none"),
-        pytest.param(("exec", "router", "ls"), id="no such node"),
+        pytest.param(("exec", "nobody", "ls"), id="no such node"),
+        pytest.param(("exec", "server/router", "ls"), id="a node of another lab"),
+        pytest.param(("up", "--vlan", "7"), id="a VLAN where there is none"),
+        pytest.param(("up", "director", "--vlan", "1"), id="the VLAN of what has no tag"),
+        pytest.param(("up", "director", "--vlan", "4095"), id="no VLAN"),
     ],
 )
 def test_usage_errors(arguments: tuple[str, ...]) -> None:
@@ -41,9 +46,62 @@ def test_the_command_is_what_stands_after_the_node(
     assert seen == ["server", ["ls", "-l", "--", "x"]]
 
 
-def test_every_port_is_of_a_node_of_the_topology() -> None:
-    ports = [port for node in CLIENT_SERVER.nodes for port in CLIENT_SERVER.ports(node)]
-    assert sorted(port.node for port in ports) == ["client", "server"]
+VARIANTS = [CLIENT_SERVER, director(), director(7)]
+TOPOLOGIES = pytest.mark.parametrize("topology", VARIANTS, ids=["server", "director", "director, VLAN 7"])
+
+
+def test_a_lab_is_the_server_unless_another_is_named() -> None:
+    for verb in ("up", "down", "status"):
+        assert parse(verb).lab == "server"
+        assert parse(verb, "director").lab == "director"
+    assert list(LABS) == ["server", "director"]
+
+
+@TOPOLOGIES
+def test_every_node_has_a_port_and_every_port_an_address_unless_it_is_a_switch(topology: Topology) -> None:
+    for node in topology.nodes:
+        ports = topology.ports(node)
+        assert ports
+        assert all(bool(port.addresses) != node.is_switch for port in ports)
+    assert {port.node for wire in topology.wires for port in wire} == set(topology.nodes)
+
+
+@TOPOLOGIES
+def test_names_and_addresses_are_given_once(topology: Topology) -> None:
+    ports = [port for wire in topology.wires for port in wire]
+    names = [(port.namespace, port.name) for port in ports]
+    addresses = [
+        address
+        for port in ports
+        for address in (*port.addresses, *(each for tagged in port.tagged for each in tagged.addresses))
+        if not address.startswith("fe80:")
+    ]
+    assert len(set(names)) == len(names)
+    assert len(set(addresses)) == len(addresses)
+
+
+def test_both_labs_can_be_up_at_once() -> None:
+    namespaces = [node.namespace for lab in LABS.values() for node in lab.nodes]
+    assert len(set(namespaces)) == len(namespaces)
+
+
+def test_a_node_has_a_plain_name_and_one_with_its_lab() -> None:
+    names = node_names()
+    assert len(set(names)) == len(names)
+    assert {"server", "client", "real1", "server/client", "director/client", "director/director"} < set(names)
+
+
+@pytest.mark.parametrize("vlan", [None, 7])
+def test_what_the_director_forwards_to_is_where_it_has_an_address(vlan: int | None) -> None:
+    lab = director(vlan)
+    (balancer,) = (node for node in lab.nodes if node.runs_ecbpf)
+    (port,) = lab.ports(balancer)
+    assert [tagged.vlan for tagged in port.tagged] == ([vlan] if vlan else [])
+    near = port.tagged[0].addresses if vlan else port.addresses
+    (ipvs,) = (duty for duty in balancer.duties if isinstance(duty, Ipvs))
+    for service in ipvs.services:
+        prefixes = [address.partition("/")[0].rstrip("0123456789") for address in near]
+        assert all(server.strip("[").startswith(tuple(prefixes)) for server in service.servers)
 
 
 @pytest.mark.parametrize(

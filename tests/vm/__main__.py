@@ -4,7 +4,8 @@ import argparse
 import signal
 import sys
 
-from ecbpf.errors import EcbpfError, UsageError
+from ecbpf.cli.main import run
+from ecbpf.errors import UsageError
 from tests.vm.guest import MEMORY, SHARE, TIMEOUT, Guest, GuestError
 from tests.vm.kernels import DEFAULT, KERNELS, find_image, find_kernel
 
@@ -33,27 +34,27 @@ def main(argv: list[str] | None = None) -> int:
     options = _arguments(argv)
     # What was started is ended in `finally`s: let a polite end reach them.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    return run(lambda: _in_guest(options))
+
+
+def _in_guest(options: argparse.Namespace) -> int:
+    if options.memory < 512:
+        raise UsageError("--memory", f"{options.memory} MiB boot nothing", "give 512 or more")
+    image = find_image(find_kernel(options.kernel))
+    guest = Guest(
+        image,
+        sys.stdout.buffer,
+        sys.stderr.buffer,
+        options.memory,
+        options.timeout,
+        options.share,
+        up=lambda seconds: print(f"guest: Linux {image.release} after {seconds:.1f} s", file=sys.stderr),
+    )
     try:
-        if options.memory < 512:
-            raise UsageError("--memory", f"{options.memory} MiB boot nothing", "give 512 or more")
-        image = find_image(find_kernel(options.kernel))
-        guest = Guest(
-            image,
-            sys.stdout.buffer,
-            sys.stderr.buffer,
-            options.memory,
-            options.timeout,
-            options.share,
-            up=lambda seconds: print(f"guest: Linux {image.release} after {seconds:.1f} s", file=sys.stderr),
-        )
         return guest.run(options.command)
-    except EcbpfError as error:
-        if isinstance(error, GuestError):
-            print(error.console, file=sys.stderr)
-        print(f"ecbpf: {error}", file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        return 130
+    except GuestError as error:
+        print(error.console, file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

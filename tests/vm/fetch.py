@@ -10,7 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ecbpf.errors import EcbpfError, MissingError
+from ecbpf.cli.main import run
+from ecbpf.errors import MissingError
 from tests.vm.apt import Suite
 from tests.vm.kernels import KERNELS, Image, Kernel, cache_dir, find_image, find_kernel
 
@@ -79,15 +80,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm.fetch", description=__doc__.splitlines()[0])
     parser.add_argument("kernels", nargs="*", metavar="KERNEL", help=f"default: all, {', '.join(KERNELS)}")
     parser.add_argument("--missing", action="store_true", help="what the cache has is new enough")
-    options = parser.parse_args()
-    try:
-        for name in options.kernels or KERNELS:
-            image = fetch(find_kernel(name), missing_only=options.missing)
-            if not options.missing:
-                print(f"{name:<10} {image.release:<30} {image.version}", flush=True)
-    except EcbpfError as error:
-        print(f"ecbpf: {error}", file=sys.stderr)
-        return error.exit_status
+    return run(lambda: _fetch_each(parser.parse_args()))
+
+
+def _fetch_each(options: argparse.Namespace) -> int:
+    for name in options.kernels or KERNELS:
+        image = fetch(find_kernel(name), missing_only=options.missing)
+        if not options.missing:
+            print(f"{name:<10} {image.release:<30} {image.version}", flush=True)
     return 0
 
 

@@ -1,5 +1,6 @@
 """Run a command in a guest: its words come out here as it says them, its exit status at the end."""
 
+import errno
 import os
 import shlex
 import tempfile
@@ -9,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import BinaryIO, Self
 
-from ecbpf.errors import EcbpfError
+from ecbpf.errors import DataError, EcbpfError, NotPermittedError
 from tests.vm.kernels import Image
 from tests.vm.machine import machine
 
@@ -28,7 +29,7 @@ _CONSOLE_LINES = 60
 _COMMAND = """\
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 export ECBPF_GUEST={kernel} ECBPF_GUEST_RELEASE={release}
-cd {folder}
+cd {folder} 2>>{control}/stderr || exit
 : >{control}/up
 setsid --wait {command} </dev/null >>{control}/stdout 2>>{control}/stderr
 echo $? >{control}/status.new
@@ -74,8 +75,12 @@ class Guest:
         """Run `command` in this folder, as the guest sees it; returns its exit status.
 
         Nothing of the guest is left afterwards, however this ends.
-        Raises GuestError, GuestTimeoutError, MissingError.
+        Raises GuestError, GuestTimeoutError, MissingError, NotPermittedError, and DataError for `share`.
         """
+        if os.geteuid() != 0:
+            raise NotPermittedError("guest", errno.EPERM, "run it as root")
+        if self.share and not os.path.isdir(self.share):
+            raise DataError(self.share, "is no folder", "make it first")
         name = f"guest {self.image.kernel.name}"
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="ecbpf-guest-") as folder:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 
-from ecbpf.errors import EcbpfError
+from ecbpf.cli.main import run
 from tests.vm import suite, tally
 from tests.vm.guest import MEMORY, SHARE, Guest, GuestError
 from tests.vm.kernels import KERNELS, Image, find_image, find_kernel
@@ -48,26 +48,36 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line `argv`; returns the exit status."""
     options = _arguments(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        names = re.split(r"[ ,]+", options.kernels.strip())
-        images = [find_image(find_kernel(name)) for name in dict.fromkeys(names)]
-        results = [_run(image, options.tests or suite.files(), options.timeout) for image in images]
-    except EcbpfError as error:
-        print(f"ecbpf: {error}", file=sys.stderr)
-        return error.exit_status
-    except KeyboardInterrupt:
-        return 130
+    return run(lambda: _on_each(options))
+
+
+def _on_each(options: argparse.Namespace) -> int:
+    names = re.split(r"[ ,]+", options.kernels.strip())
+    # All of them, before an hour is spent on the first.
+    images = [find_image(find_kernel(name)) for name in dict.fromkeys(names)]
+    results = [_on(image, options.tests or suite.arguments(), options.timeout) for image in images]
     print(table(results))
     return 1 if any(result.failed or result.error for result in results) else 0
 
 
-def _run(image: Image, tests: list[str], timeout: float) -> Result:
+def _on(image: Image, tests: list[str], timeout: float) -> Result:
     """The tests on one kernel."""
     name = image.kernel.name
     print(f"{name}: Linux {image.release}", flush=True)
     environment = suite.ENVIRONMENT | {tally.PATH_VARIABLE: f"{SHARE}/tally"}
     command = ["env", *(f"{key}={value}" for key, value in environment.items())]
-    command += [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.vm.tally", *tests]
+    command += [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--durations=15",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "tests.vm.tally",
+        *tests,
+    ]
     result = Result(name)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ecbpf-matrix-") as share:

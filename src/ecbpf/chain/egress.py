@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ecbpf.chain.pins import egress_folder, egress_folders, make_folder, remove_empty_folder
+from ecbpf.chain.pins import egress_folder, egress_folders, make_folder, remove_empty_folders
 from ecbpf.errors import BusyError, EcbpfError, KernelError, kernel_error
 from ecbpf.kernel.descriptor import descriptor_by_id
 from ecbpf.kernel.program import Program
@@ -121,7 +121,7 @@ def sweep_egress() -> None:
                 with link:
                     if not link.info.ifindex:
                         _unlink(path)
-        remove_empty_folder(folder)
+    remove_empty_folders()
 
 
 def _look(interface: str, ifindex: int, name: str) -> list[_Holder]:

@@ -30,7 +30,7 @@ __all__ = [
     "live_link",
     "locked",
     "make_folder",
-    "remove_empty_folder",
+    "remove_empty_folders",
     "remove_folder",
     "rename_folder",
     "slot_folder",
@@ -148,11 +148,13 @@ def remove_folder(path: str, keep: str = "") -> None:
         raise kernel_error(path, error.errno or errno.EIO) from None
 
 
-def remove_empty_folder(path: str) -> None:
-    """Remove a folder if nothing is in it, and that of its namespace if it was the last there."""
-    with contextlib.suppress(OSError):
-        os.rmdir(path)
-        _leave_namespace(path)
+def remove_empty_folders() -> None:
+    """Remove what has nothing in it: an egress_folder(), the folder of a namespace; also what a kill left so."""
+    for folder in egress_folders():
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+    for name in _children(_HOME):
+        _remove_namespace(os.path.join(_HOME, name))
 
 
 def rename_folder(path: str, target: str) -> None:
@@ -167,10 +169,13 @@ def rename_folder(path: str, target: str) -> None:
 
 def _leave_namespace(path: str) -> None:
     """Remove the folder of the namespace that `path` was in, if it was the last there."""
-    parent = os.path.dirname(path)
-    if os.path.basename(parent).startswith(_NAMESPACE):
+    _remove_namespace(os.path.dirname(path))
+
+
+def _remove_namespace(folder: str) -> None:
+    if os.path.basename(folder).startswith(_NAMESPACE):
         with contextlib.suppress(OSError):
-            os.rmdir(parent)
+            os.rmdir(folder)
 
 
 def folders() -> list[str]:

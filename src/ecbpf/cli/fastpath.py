@@ -28,6 +28,8 @@ __all__ = [
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ecbpf.chain.settings import Settings
     from ecbpf.fastpath.addresses import AddressChange
 
@@ -125,7 +127,7 @@ def run(options: argparse.Namespace) -> int:
         case "load":
             from ecbpf.fastpath.settings import parse_settings
 
-            done = load(
+            load(
                 interfaces_of(options, needed=False),
                 interfaces_in(options.outbound),
                 parse_settings(options.settings),
@@ -133,7 +135,6 @@ def run(options: argparse.Namespace) -> int:
                 flows=options.flows,
                 force=options.force,
             )
-            print("\n".join(done))
         case "unload":
             unload(interfaces_of(options, needed=False), interfaces_in(options.outbound))
         case "set":
@@ -181,11 +182,25 @@ def load(
     *,
     flows: int | None = None,
     force: bool = False,
-) -> list[str]:
-    """Load or reload; returns what was done, a line each."""
+    first: Iterable[str] = (),
+) -> None:
+    """Load or reload, and say so. first: lines of what was done for it."""
     from ecbpf.fastpath.load import load_fastpath
 
-    return load_fastpath(ingress, egress, settings, flows=flows, addresses=addresses, force=force)
+    done = load_fastpath(ingress, egress, settings, flows=flows, addresses=addresses, force=force)
+    print("\n".join([*first, *done]))
+    _print_doubts()
+
+
+def _print_doubts() -> None:
+    import sys
+
+    from ecbpf.fastpath.checks import doubts
+    from ecbpf.fastpath.director import find_director
+
+    director = find_director()
+    for doubt in doubts(director.settings, director.ingress, director.egress):
+        print(f"ecbpf: warning: {doubt}", file=sys.stderr)
 
 
 def unload(ingress: list[str], egress: list[str]) -> None:
@@ -218,6 +233,8 @@ def change(
         if addresses is not None:
             director.addresses.change(addresses)
             print(f"excluded addresses: {len(director.addresses.excluded)}")
+    if settings and not dry_run:
+        _print_doubts()
 
 
 def show_parameters(*, as_json: bool) -> None:

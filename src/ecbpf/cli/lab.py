@@ -1,4 +1,4 @@
-"""ecbpf lab: a server and a client out of network namespaces."""
+"""ecbpf lab: network namespaces that make up a server and a client, or a director and what is around it."""
 
 import argparse
 import json
@@ -9,25 +9,39 @@ from typing import TYPE_CHECKING
 from ecbpf.errors import UsageError
 
 if TYPE_CHECKING:
-    from ecbpf.lab import LabStatus
+    from ecbpf.lab import LabStatus, Topology
 
 __all__ = ["HELP", "add_arguments", "run"]
 
-HELP = "a server and a client in network namespaces, to try things in"
+HELP = "labs of network namespaces to try things in"
+
+_DEFAULT, _DIRECTOR = "server", "director"
+_LABS = (_DEFAULT, _DIRECTOR)
+_VLANS = range(2, 4095)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verbs of `ecbpf lab` to `parser`."""
     verbs = parser.add_subparsers(dest="lab_verb", metavar="VERB", required=True)
-    verbs.add_parser("up", help="build the lab; complete it if it is half there")
-    verbs.add_parser("down", help="take it away")
+    up = verbs.add_parser("up", help="build the lab; complete it if it is half there")
+    _add_lab(up)
+    up.add_argument(
+        "--vlan", metavar="VLAN", type=int, help="put the director's real servers in this VLAN (2-4094)"
+    )
+    _add_lab(verbs.add_parser("down", help="take it away"))
     shown = verbs.add_parser("status", help="say what is there: up, partly or down")
+    _add_lab(shown)
     shown.add_argument("--json", action="store_true", help="print it as JSON")
     execute = verbs.add_parser(
         "exec", help="run a command in the network of a node", usage="ecbpf lab exec NODE -- COMMAND ..."
     )
-    execute.add_argument("node", metavar="NODE", help="server or client")
+    execute.add_argument("node", metavar="NODE", help="as status names it; LAB/NODE where two labs have it")
     execute.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="with its arguments")
+
+
+def _add_lab(parser: argparse.ArgumentParser) -> None:
+    text = "server (and a client; the default), or director (IPVS, with a router and two real servers)"
+    parser.add_argument("lab", metavar="LAB", nargs="?", choices=_LABS, default=_DEFAULT, help=text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,19 +50,34 @@ def run(options: argparse.Namespace) -> int:
 
     match options.lab_verb:
         case "up":
-            _print(lab.up())
+            topology = _topology(options)
+            _print(lab.up(topology), topology)
         case "down":
-            lab.down()
+            lab.down(lab.LABS[options.lab])
         case "status":
-            found = lab.status()
+            topology = lab.topology_of(options.lab)
+            found = lab.status(topology)
             if options.json:
                 json.dump(asdict(found), sys.stdout, indent=2)
                 print()
             else:
-                _print(found)
+                _print(found, topology)
         case "exec":
             lab.execute(options.node, _command(options.command))
     return 0
+
+
+def _topology(options: argparse.Namespace) -> "Topology":
+    """The lab to build."""
+    from ecbpf import lab
+
+    if options.vlan is None:
+        return lab.topology_of(options.lab)
+    if options.lab != _DIRECTOR:
+        raise UsageError("--vlan", f"the lab {options.lab} has none", f"ecbpf lab up {_DIRECTOR} --vlan VLAN")
+    if options.vlan not in _VLANS:
+        raise UsageError("--vlan", f"{options.vlan} is not between {_VLANS[0]} and {_VLANS[-1]}")
+    return lab.director(options.vlan)
 
 
 def _command(words: list[str]) -> list[str]:
@@ -61,12 +90,15 @@ def _command(words: list[str]) -> list[str]:
     return command
 
 
-def _print(found: "LabStatus") -> None:
-    print(f"lab: {found.state}")
+def _print(found: "LabStatus", topology: "Topology") -> None:
+    print(f"{topology.title}: {found.state}")
     if found.state == "down":
         return
+    width = max(len(node.namespace) for node in found.nodes)
+    ports = max(len(port.name) for node in found.nodes for port in node.interfaces)
     for node in found.nodes:
         for port in node.interfaces:
-            print(f"{node.name:8} {node.namespace:14} {port.name:6} {' '.join(port.addresses) or '-'}")
+            addresses = " ".join(port.addresses) or "-"
+            print(f"{node.name:8} {node.namespace:{width + 2}} {port.name:{ports + 2}} {addresses}")
     for problem in found.problems:
         print(f"problem: {problem}")

@@ -24,7 +24,7 @@ COMMANDS = {
     "filter": "drop sources and fragments: slot 2",
     "fastpath": "send established flows past IPVS: slot 7 and tc egress",
     "printk": "log a line a packet: slot 6",
-    "lab": "two network namespaces to try it all in",
+    "lab": "network namespaces to try it all in",
 }
 
 

@@ -90,8 +90,7 @@ def _act(options: argparse.Namespace) -> int:
     ingress, egress = (commands.interfaces_in(text) for text in (options.inbound_ifs, options.outbound_ifs))
     if options.load:
         with _roots(options, ingress) as done:
-            done.extend(commands.load(ingress, egress, settings, addresses, force=options.force))
-        print("\n".join(done))
+            commands.load(ingress, egress, settings, addresses, force=options.force, first=done)
     elif options.unload:
         commands.unload(ingress, egress)
     elif settings or options.excluded_addrs:

@@ -8,9 +8,9 @@ from ecbpf.chain.occupant import look
 from ecbpf.chain.settings import Settings
 from ecbpf.errors import DataError, EcbpfError
 from ecbpf.fastpath.settings import DEFAULTS, check_together
-from ecbpf.netdev.links import links, port_of
+from ecbpf.netdev.links import NetLink, links, port_of
 
-__all__ = ["check_settings"]
+__all__ = ["check_nic", "check_settings", "doubts"]
 
 
 def check_settings(
@@ -34,6 +34,28 @@ def check_settings(
         _check_vlan(int(after["vlan"]), [name for name in ingress if "vlan" in wanted or name in added])
     if after["redirect"]:
         _check_targets([name for name in egress if "redirect" in wanted or name in added])
+
+
+def check_nic(nic: NetLink) -> None:
+    """Raise DataError if packets do not come in there as they are on the wire: a VLAN device hides the tag."""
+    if nic.kind == "vlan":
+        raise DataError(
+            nic.name, "a VLAN device, whose packets come in by its NIC", f"-i {nic.parent or 'its NIC'}"
+        )
+
+
+def doubts(settings: Settings, ingress: list[str], egress: list[str]) -> list[str]:
+    """What does no harm and is not what one may think, a line each. settings: all of them."""
+    if settings["redirect"] or settings["vlan"] != -1:
+        return []
+    every = links()
+    ports = {port_of(interface, every)[0] for interface in ingress}
+    return [
+        f"{interface}: no packets of clients come in by it, so flows that IPVS sends by it are left to IPVS; "
+        f"see redirect and vlan in docs/fastpath.md"
+        for interface in egress
+        if port_of(interface, every)[0] not in ports
+    ]
 
 
 def _check_vlan(vlan: int, interfaces: list[str]) -> None:

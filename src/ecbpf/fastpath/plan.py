@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ecbpf.chain.occupant import find_root
 from ecbpf.errors import DataError, UsageError
+from ecbpf.fastpath.checks import check_nic
 from ecbpf.fastpath.director import Director
 from ecbpf.fastpath.programs import Port
 from ecbpf.netdev.links import NetLink, links, port_of
@@ -21,7 +22,8 @@ class Plan:
     def __init__(self, running: Director | None, ingress: list[str], egress: list[str]) -> None:
         """running: what there is already.
 
-        Raises UsageError (no interfaces), DataError (none of that name, no Ethernet), EcbpfError (no root array).
+        Raises UsageError (no interfaces), DataError (no such interface, no Ethernet, ingress on a VLAN device),
+        EcbpfError (no root array).
         """
         inside = running.ingress if running is not None else []
         outside = running.egress if running is not None else []
@@ -41,9 +43,10 @@ class Plan:
         for interface in self.ports:
             if len(self._every[interface].mac) != 6:
                 raise DataError(interface, "has no Ethernet address", "the fast path needs Ethernet")
-        for interface in self.ingress:
-            find_root(interface)
         self.nics: list[NetLink] = [self._every[interface] for interface in self.ingress]
+        for nic in self.nics:
+            check_nic(nic)
+            find_root(nic.name)
         self.points = self._points()
 
     def _points(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Run `ip` and `ethtool`, and say in one line what they refuse."""
+"""Run `ip`, `ethtool` and their like, and say in one line what they refuse."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from ecbpf.errors import EcbpfError, MissingError, NotPermittedError
 
 __all__ = ["require", "run"]
 
-_PACKAGES = {"ip": "iproute2", "ethtool": "ethtool"}
+_PACKAGES = {"ip": "iproute2", "bridge": "iproute2", "nft": "nftables", "unshare": "util-linux"}
 
 # The shell of `su` without `-` has no sbin on its PATH, and ethtool is nowhere else.
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))

@@ -6,8 +6,7 @@ import sys
 from typing import NoReturn
 
 from ecbpf.errors import EcbpfError
-from ecbpf.lab.namespace import enter
-from ecbpf.lab.topology import CLIENT_SERVER, Topology
+from ecbpf.lab.labs import enter
 
 __all__ = ["CommandNotFoundError", "NotExecutableError", "execute"]
 
@@ -24,14 +23,14 @@ class NotExecutableError(EcbpfError):
     exit_status = 126
 
 
-def execute(name: str, command: list[str], topology: Topology = CLIENT_SERVER) -> NoReturn:
+def execute(name: str, command: list[str]) -> NoReturn:
     """Replace this process by `command` (looked up on PATH) in the network of the node `name`.
 
     The process id, standard streams, folder and mount namespace stay; signals and the exit
     status are then the command's own. Raises CommandNotFoundError, NotExecutableError and
     what enter() raises.
     """
-    enter(name, topology)
+    enter(name)
     # Python ignores these two, and an ignored signal stays so through exec.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)

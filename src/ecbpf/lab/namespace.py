@@ -1,16 +1,23 @@
-"""Network namespaces by name, as `ip netns` keeps them, and entering one."""
+"""Network namespaces by name, as `ip netns` keeps them, and being in one."""
 
 import ctypes
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ecbpf.errors import EcbpfError, MissingError, kernel_error
-from ecbpf.lab.topology import CLIENT_SERVER, Topology
+from ecbpf.errors import MissingError, kernel_error
+from ecbpf.lab.command import run
 
-__all__ = ["enter", "inside", "inside_namespace", "is_namespace", "namespace_path", "require_namespaces"]
+__all__ = [
+    "enter_namespace",
+    "inside_namespace",
+    "is_namespace",
+    "namespace_path",
+    "require_namespaces",
+    "run_in",
+]
 
 _CLONE_NEWNET = 0x40000000  # <linux/sched.h>
 _OWN = "/proc/thread-self/ns/net"
@@ -38,23 +45,15 @@ def is_namespace(namespace: str) -> bool:
         return False
 
 
-def enter(name: str, topology: Topology = CLIENT_SERVER) -> None:
-    """Move this thread, and what it starts from now on, to the network of the node `name`.
+def enter_namespace(namespace: str) -> None:
+    """Move this thread, and what it starts from now on, to the network of that name.
 
     Only the network changes. `ip netns exec` makes a new mount namespace besides, where /sys
     is mounted anew (iproute2, lib/namespace.c, netns_switch): what is pinned below
     /sys/fs/bpf cannot be seen from there, and what is pinned there is gone at its exit.
 
-    Raises UsageError for a name the lab has not, EcbpfError if the lab is not up,
-    NotPermittedError, KernelError.
+    Raises KernelError, NotPermittedError, OSError if there is none of that name.
     """
-    namespace = topology.node(name).namespace
-    if not is_namespace(namespace):
-        raise EcbpfError(name, f"there is no network namespace {namespace}", "ecbpf lab up")
-    _enter(namespace)
-
-
-def _enter(namespace: str) -> None:
     descriptor = os.open(namespace_path(namespace), os.O_RDONLY | os.O_CLOEXEC)
     try:
         _setns(descriptor)
@@ -65,23 +64,21 @@ def _enter(namespace: str) -> None:
 
 
 @contextmanager
-def inside(name: str, topology: Topology = CLIENT_SERVER) -> Iterator[None]:
-    """inside_namespace() of the node `name`. Raises what enter() raises."""
-    with _back_afterwards():
-        enter(name, topology)
-        yield
-
-
-@contextmanager
 def inside_namespace(namespace: str) -> Iterator[None]:
     """Be in the network of that name for a `with` block: this thread and no other.
 
     A socket opened in the block stays in that network; so does a process started in it.
-    Raises KernelError, NotPermittedError, OSError if there is none of that name.
+    Raises what enter_namespace() raises.
     """
     with _back_afterwards():
-        _enter(namespace)
+        enter_namespace(namespace)
         yield
+
+
+def run_in(namespace: str, *command: str, script: Sequence[str] = ()) -> str:
+    """run() in the network of that name. Raises what run() and enter_namespace() raise."""
+    with inside_namespace(namespace):
+        return run(*command, script=script)
 
 
 @contextmanager

@@ -2,17 +2,19 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ecbpf.lab.client_server import CLIENT_SERVER
 from ecbpf.lab.command import run
+from ecbpf.lab.links import Link, Links, is_joined, link_of, links_of, needs_program
 from ecbpf.lab.namespace import is_namespace, namespace_path
-from ecbpf.lab.topology import CLIENT_SERVER, Node, Port, Topology
+from ecbpf.lab.topology import BRIDGE, Node, Port, Topology
 
-__all__ = ["LabStatus", "NodeStatus", "PortStatus", "has_port", "has_program", "is_joined", "status"]
+__all__ = ["LabStatus", "NodeStatus", "PortStatus", "status"]
 
-# An interface as `ip -json -details address show` describes it.
-_Link = dict[str, Any]
+_DEFAULTS = {"-4": "0.0.0.0/0", "-6": "::/0"}
 
 
 @dataclass(frozen=True)
@@ -54,69 +56,92 @@ class LabStatus:
 
 def status(topology: Topology = CLIENT_SERVER) -> LabStatus:
     """What is there of the lab, without a change to it. Raises EcbpfError if `ip` fails."""
-    links = {node.namespace: _links(node.namespace) for node in topology.nodes}
+    links = links_of(topology)
     nodes = tuple(_node_status(node, topology, links) for node in topology.nodes)
     if not any(os.path.lexists(namespace_path(node.namespace)) for node in topology.nodes):
         return LabStatus("down", nodes)
     return LabStatus("partly" if LabStatus("", nodes).problems else "up", nodes)
 
 
-def has_port(port: Port) -> bool:
-    """Whether the interface is there, wherever it leads."""
-    return port.name in _links(port.namespace)
-
-
-def has_program(port: Port) -> bool:
-    """Whether an XDP program is attached to the interface."""
-    return "xdp" in _links(port.namespace).get(port.name, {})
-
-
-def is_joined(one: Port, other: Port) -> bool:
-    """Whether the two are the two ends of one veth pair."""
-    return _is_pair(_links(one.namespace).get(one.name, {}), _links(other.namespace).get(other.name, {}))
-
-
-def _links(namespace: str) -> dict[str, _Link]:
-    """The interfaces in `namespace` by name: none if there is no such namespace."""
-    if not is_namespace(namespace):
-        return {}
-    listing = run("ip", "-n", namespace, "-json", "-details", "address", "show")
-    return {link["ifname"]: link for link in json.loads(listing)}
-
-
-def _is_pair(one: _Link, other: _Link) -> bool:
-    return (
-        all(link.get("linkinfo", {}).get("info_kind") == "veth" for link in (one, other))
-        and one.get("link_index") == other["ifindex"]
-        and other.get("link_index") == one["ifindex"]
-    )
-
-
-def _node_status(node: Node, topology: Topology, links: dict[str, dict[str, _Link]]) -> NodeStatus:
-    problems = []
-    if not is_namespace(node.namespace):
-        problems.append("no namespace")
-    elif "UP" not in links[node.namespace]["lo"]["flags"]:
-        problems.append("lo is down")
+def _node_status(node: Node, topology: Topology, links: Links) -> NodeStatus:
+    found = links[node.namespace]
+    problems = ["no namespace"]
+    if is_namespace(node.namespace):
+        problems = [] if "UP" in found["lo"]["flags"] else ["lo is down"]
+        problems += _missing_addresses(node.addresses, found["lo"])
+        if node.is_switch and BRIDGE not in found:
+            problems.append(f"no such interface: {BRIDGE}")
+        problems += _missing_routes(node)
+        problems += [problem for duty in node.duties for problem in duty.problems(node.namespace)]
     interfaces = []
     for wire in topology.wires:
         for port, peer in (wire, wire[::-1]):
-            if port.node == node.name:
-                interfaces.append(_port_status(port, peer, node, links))
+            if port.node == node:
+                interfaces.append(_port_status(port, peer, links))
+                for tagged in port.tagged:
+                    name = port.tagged_name(tagged)
+                    interfaces.append(_interface_status(name, tagged.addresses, found.get(name)))
     return NodeStatus(node.name, node.namespace, tuple(problems), tuple(interfaces))
 
 
-def _port_status(port: Port, peer: Port, node: Node, links: dict[str, dict[str, _Link]]) -> PortStatus:
-    link = links[port.namespace].get(port.name)
+def _port_status(port: Port, peer: Port, links: Links) -> PortStatus:
+    link = link_of(links, port)
     if link is None:
-        return PortStatus(port.name, (), ("no such interface",))
-    found = {f"{entry['local']}/{entry['prefixlen']}": entry for entry in link["addr_info"]}
-    problems = [f"{address} is missing" for address in port.addresses if address not in found]
-    problems += [f"{address} is tentative" for address, entry in found.items() if entry.get("tentative")]
-    if not _is_pair(link, links[peer.namespace].get(peer.name, {})):
-        problems.append(f"not joined to {peer.name} of {peer.node}")
-    elif link["operstate"] != "UP":
-        problems.append("no carrier" if "UP" in link["flags"] else "down")
-    if not node.runs_ecbpf and "xdp" not in link:
+        return _interface_status(port.name, port.addresses, link)
+    problems = []
+    if not is_joined(links, port, peer):
+        problems.append(f"not joined to {peer.name} of {peer.node.name}")
+    if needs_program(port, peer) and "xdp" not in link:
         problems.append("no XDP program, so what the other end sends with XDP_TX is stuck")
-    return PortStatus(port.name, tuple(found), tuple(problems))
+    if port.node.is_switch and link.get("master") != BRIDGE:
+        problems.append(f"no port of {BRIDGE}")
+    problems += _missing_memberships(port)
+    return _interface_status(port.name, port.addresses, link, problems)
+
+
+def _interface_status(
+    name: str, wanted: tuple[str, ...], link: Link | None, problems: Sequence[str] = ()
+) -> PortStatus:
+    """An interface that should be up and have the addresses `wanted`; problems: what is wrong besides."""
+    if link is None:
+        return PortStatus(name, (), ("no such interface",))
+    found = _addresses(link)
+    all_problems = [*_missing_addresses(wanted, link), *problems]
+    all_problems += [f"{address} is tentative" for address, entry in found.items() if entry.get("tentative")]
+    if link["operstate"] != "UP":
+        all_problems.append("no carrier" if "UP" in link["flags"] else "down")
+    return PortStatus(name, tuple(found), tuple(all_problems))
+
+
+def _addresses(link: Link) -> dict[str, dict[str, Any]]:
+    return {f"{entry['local']}/{entry['prefixlen']}": entry for entry in link["addr_info"]}
+
+
+def _missing_addresses(wanted: tuple[str, ...], link: Link) -> list[str]:
+    return [f"{address} is missing" for address in wanted if address not in _addresses(link)]
+
+
+def _missing_routes(node: Node) -> list[str]:
+    if not node.routes:
+        return []
+    found = {
+        (_DEFAULTS[family] if route["dst"] == "default" else route["dst"], route.get("gateway"))
+        for family in ("-4", "-6")
+        for route in json.loads(run("ip", "-n", node.namespace, family, "-json", "route", "show"))
+    }
+    return [f"no route to {route.prefix}" for route in node.routes if (route.prefix, route.via) not in found]
+
+
+def _missing_memberships(port: Port) -> list[str]:
+    if not port.memberships:
+        return []
+    listing = run("bridge", "-n", port.namespace, "-json", "vlan", "show", "dev", port.name)
+    found = {
+        (vlan["vlan"], "PVID" in vlan.get("flags", ()))
+        for entry in json.loads(listing)
+        if entry["ifname"] == port.name
+        for vlan in entry["vlans"]
+    }
+    return [
+        f"not in VLAN {member.vlan}" for member in port.memberships if (member.vlan, member.untagged) not in found
+    ]

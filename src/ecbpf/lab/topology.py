@@ -1,14 +1,23 @@
 """What a lab is made of, as data: nodes, and the wires between their ports."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from ecbpf.errors import UsageError
+if TYPE_CHECKING:
+    from ecbpf.lab.duty import Duty
+    from ecbpf.lab.features import Feature
 
-__all__ = ["CLIENT_SERVER", "Node", "Port", "Topology"]
+__all__ = ["BRIDGE", "Membership", "Node", "Port", "Route", "TaggedPort", "Topology"]
+
+BRIDGE = "br0"  # the interface of a switch that joins its ports
 
 
-def _namespace(node: str) -> str:
-    return f"ecbpf-{node}"
+@dataclass(frozen=True)
+class Route:
+    """Where packets to a prefix go next; "default" is ``0.0.0.0/0`` or ``::/0``."""
+
+    prefix: str
+    via: str
 
 
 @dataclass(frozen=True)
@@ -16,57 +25,79 @@ class Node:
     """A machine of the lab: one network namespace.
 
     runs_ecbpf: this is where users attach; no other program may be in their way there.
+    addresses: those on lo, besides its own. sysctls: ``name=value``, written before it has a port.
+    is_switch: it does nothing but join its ports.
     """
 
     name: str
+    namespace: str
     runs_ecbpf: bool = False
+    addresses: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
+    sysctls: tuple[str, ...] = ()
+    is_switch: bool = False
+    duties: "tuple[Duty, ...]" = ()
 
-    @property
-    def namespace(self) -> str:
-        """Its network namespace, as `ip netns` names it."""
-        return _namespace(self.name)
+
+@dataclass(frozen=True)
+class TaggedPort:
+    """The interface of one VLAN on a port: what goes out there has its tag."""
+
+    vlan: int
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Membership:
+    """A port of a switch in a VLAN; untagged: frames without a tag are of this VLAN, both ways."""
+
+    vlan: int
+    untagged: bool = False
 
 
 @dataclass(frozen=True)
 class Port:
-    """One end of a wire: the interface `name` of a node, and its addresses, each with its length."""
+    """One end of a wire: the interface `name` of a node, and its addresses, each with its length.
 
-    node: str
+    memberships: of a port of a switch that knows VLANs; none: it knows none.
+    """
+
+    node: Node
     name: str
-    addresses: tuple[str, ...]
+    addresses: tuple[str, ...] = ()
+    tagged: tuple[TaggedPort, ...] = ()
+    memberships: tuple[Membership, ...] = ()
 
     @property
     def namespace(self) -> str:
         """The network namespace that it is in."""
-        return _namespace(self.node)
+        return self.node.namespace
+
+    def tagged_name(self, tagged: TaggedPort) -> str:
+        """The name of one of its tagged interfaces."""
+        return f"{self.name}.{tagged.vlan}"
+
+
+Wire = tuple[Port, Port]
 
 
 @dataclass(frozen=True)
 class Topology:
-    """A whole lab. A wire is a veth pair."""
+    """A whole lab. A wire is a veth pair.
 
+    title: what users read. up: the words that build it. variant: which of several labs of the same nodes
+    this is. features, tools: what must be there before anything is built.
+    """
+
+    name: str
     nodes: tuple[Node, ...]
-    wires: tuple[tuple[Port, Port], ...]
-
-    def node(self, name: str) -> Node:
-        """The node called `name`. Raises UsageError if there is none."""
-        for node in self.nodes:
-            if node.name == name:
-                return node
-        names = " or ".join(node.name for node in self.nodes)
-        raise UsageError(name, "the lab has no such node", f"name one of its nodes: {names}")
+    wires: tuple[Wire, ...]
+    title: str = "lab"
+    up: str = "ecbpf lab up"
+    variant: str = ""
+    features: "tuple[Feature, ...]" = ()
+    tools: tuple[str, ...] = ()
 
     def ports(self, node: Node) -> list[Port]:
         """The ports of `node`, in the order of the wires."""
-        return [port for wire in self.wires for port in wire if port.node == node.name]
-
-
-CLIENT_SERVER = Topology(
-    nodes=(Node("server", runs_ecbpf=True), Node("client")),
-    wires=(
-        (
-            Port("server", "eth0", ("192.168.56.10/24", "fd00:56::10/64")),
-            Port("client", "eth0", ("192.168.56.20/24", "fd00:56::20/64")),
-        ),
-    ),
-)
+        return [port for wire in self.wires for port in wire if port.node == node]

@@ -24,9 +24,9 @@ static __always_inline int count(void)
 }
 
 SEC("tc")
-int tc_ours_counted(struct __sk_buff *skb)
+int tc_ours_that_counts(struct __sk_buff *skb)
 {
-	return version == ~0U ? TC_ACT_SHOT : count();
+	return version ? count() : TC_ACT_SHOT;
 }
 
 SEC("tc")
