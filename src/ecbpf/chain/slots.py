@@ -17,7 +17,7 @@ from ecbpf.errors import DataError, EcbpfError, KernelError, UsageError
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.program import Program
 
-__all__ = ["check_slot", "empty", "pins_of", "put"]
+__all__ = ["check_slot", "empty", "pins_of", "put", "put_back"]
 
 
 def check_slot(slot: int) -> int:
@@ -62,6 +62,19 @@ def put(interface: str, subprogram: Subprogram) -> str:
             return f"{subprogram.name} replaced in slot {slot}"
         in_place_of = f" in place of {old.name}" if old is not None else ""
         return f"{subprogram.name} put in slot {slot}{in_place_of}"
+
+
+def put_back(interface: str, slot: int, program: Program | None) -> None:
+    """Give a slot the program that it had before, None: empty it again. Raises EcbpfError, DataError, KernelError.
+
+    To be called under pins.locked().
+    """
+    root = require_root(interface, repair(interface))
+    if program is not None:
+        _commit(root, slot, program)
+    else:
+        root.maps["xdp_program_arr"].delete(slot)
+        repair(interface)
 
 
 def _commit(root: Occupant, slot: int, program: Program) -> None:

@@ -9,12 +9,13 @@ from ecbpf.cli.parser import add_interfaces, interfaces_of
 from ecbpf.errors import UsageError
 
 __all__ = [
+    "ADDRS_IFS",
     "add_arguments",
-    "change_addresses",
-    "change_settings",
+    "addresses_in",
+    "change",
     "count",
+    "interfaces_in",
     "load",
-    "outbound",
     "run",
     "seconds",
     "serve",
@@ -27,7 +28,10 @@ __all__ = [
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ecbpf.chain.settings import Settings
+    from ecbpf.fastpath.addresses import AddressChange
 
 _VERBS = {
     "load": "put ingress in slot 7 and egress at tc; or replace them there: flows, settings and counts stay",
@@ -36,9 +40,12 @@ _VERBS = {
     "show": "interfaces, settings, the table, addresses",
     "stats": "counts; with SECONDS: rates, again and again",
     "flows": "the flows that it knows",
-    "exclude": "leave addresses to IPVS: add, del, list",
+    "exclude": "leave addresses to IPVS, do so no more, list them",
     "statsd": "send the counts to a statsd daemon once a second, until stopped",
 }
+
+
+ADDRS_IFS = "whose addresses are left to the kernel; '': this host's own again, VIPs aside"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,18 +60,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         made[name].add_argument("-o", "--outbound", metavar="IFACES", help="by which IPVS sends to servers")
     _add_settings(made["load"], "*")
     _add_settings(made["set"], "+")
-    made["load"].add_argument("-a", "--addrs-ifs", metavar="IFACES", help="whose addresses are left to the kernel")
-    made["load"].add_argument("-e", "--exclude", metavar="A,B", action="append", default=[], help="these, too")
-    made["load"].add_argument("--flows", metavar="NUMBER", type=count, help="how many it is to know (1000000)")
+    made["load"].add_argument("-a", "--addrs-ifs", metavar="IFACES", help=ADDRS_IFS)
+    made["load"].add_argument(
+        "-e", "--exclude", metavar="A,B", action="append", default=[], help="leave these to IPVS, too"
+    )
+    made["load"].add_argument(
+        "--flows",
+        metavar="NUMBER",
+        type=count,
+        help="how many it is to know (1000000); another number than before begins a new table",
+    )
     made["set"].add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
     for name in ("show", "stats", "flows"):
         made[name].add_argument("--json", action="store_true", help="as JSON")
     made["stats"].add_argument("seconds", metavar="SECONDS", nargs="?", type=seconds, help="between two looks")
     made["stats"].add_argument("count", metavar="COUNT", nargs="?", type=count, help="of looks; without: no end")
-    made["flows"].add_argument("--sort", choices=("pkts", "idle"), default="pkts", help="pkts")
+    made["flows"].add_argument(
+        "--sort", choices=("pkts", "idle"), default="pkts", help="by packets (pkts), or by who sent last"
+    )
     made["flows"].add_argument("--server", metavar="MAC", type=_mac, help="only those of this server")
-    made["exclude"].add_argument("what", choices=("add", "del", "list"))
-    made["exclude"].add_argument("addresses", metavar="ADDRESS", nargs="*")
+    made["exclude"].add_argument("what", metavar="add|del|list", choices=("add", "del", "list"))
+    made["exclude"].add_argument("addresses", metavar="ADDRESS", nargs="*", default=[], help="or A,B")
     made["exclude"].add_argument("--json", action="store_true", help="with list: as JSON")
     made["statsd"].add_argument("--host", metavar="H", help="of the daemon (127.0.0.1)")
     made["statsd"].add_argument("--port", metavar="P", type=count, help="its port (8125)")
@@ -74,7 +90,7 @@ def _add_settings(parser: argparse.ArgumentParser, nargs: str) -> None:
     from ecbpf.fastpath.settings import NAMES
 
     parser.add_argument("settings", metavar="NAME=VALUE", nargs=nargs, help=f"NAME: {', '.join(NAMES)}")
-    parser.add_argument("--force", action="store_true", help="a vlan that this host has no interface for")
+    parser.add_argument("--force", action="store_true", help="take a vlan that this host has no interface for")
 
 
 def count(text: str) -> int:
@@ -113,19 +129,18 @@ def run(options: argparse.Namespace) -> int:
 
             load(
                 interfaces_of(options, needed=False),
-                outbound(options.outbound),
+                interfaces_in(options.outbound),
                 parse_settings(options.settings),
+                addresses_in(excluded=options.exclude, interfaces=options.addrs_ifs),
                 flows=options.flows,
-                address_interfaces=outbound(options.addrs_ifs) if options.addrs_ifs else None,
-                excluded=options.exclude,
                 force=options.force,
             )
         case "unload":
-            unload(interfaces_of(options, needed=False), outbound(options.outbound))
+            unload(interfaces_of(options, needed=False), interfaces_in(options.outbound))
         case "set":
             from ecbpf.fastpath.settings import parse_settings
 
-            change_settings(parse_settings(options.settings), force=options.force, dry_run=options.dry_run)
+            change(parse_settings(options.settings), force=options.force, dry_run=options.dry_run)
         case "show":
             show_parameters(as_json=options.json)
         case "stats":
@@ -139,37 +154,41 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def outbound(text: str | None) -> list[str]:
-    """The interfaces of a list that may be missing. Raises DataError."""
+def interfaces_in(text: str | None) -> list[str]:
+    """The interfaces of a list that may be missing or empty. Raises DataError."""
     from ecbpf.netdev.interfaces import parse_list
 
     return parse_list(text) if text else []
+
+
+def addresses_in(
+    *, excluded: list[str] | None = None, included: list[str] | None = None, interfaces: str | None = None
+) -> AddressChange:
+    """A change of addresses as it is typed. Raises UsageError, DataError."""
+    from ecbpf.fastpath.addresses import AddressChange, parse_addresses
+
+    return AddressChange(
+        excluded=parse_addresses(excluded) if excluded else (),
+        included=parse_addresses(included) if included else (),
+        interfaces=None if interfaces is None else interfaces_in(interfaces),
+    )
 
 
 def load(
     ingress: list[str],
     egress: list[str],
     settings: Settings,
+    addresses: AddressChange,
     *,
     flows: int | None = None,
-    address_interfaces: list[str] | None = None,
-    excluded: list[str] | None = None,
     force: bool = False,
+    first: Iterable[str] = (),
 ) -> None:
-    """Load or reload, and say so."""
-    from ecbpf.fastpath.addresses import parse_addresses
+    """Load or reload, and say so. first: lines of what was done for it."""
     from ecbpf.fastpath.load import load_fastpath
 
-    done = load_fastpath(
-        ingress,
-        egress,
-        settings,
-        flows=flows,
-        address_interfaces=address_interfaces,
-        excluded=parse_addresses(excluded) if excluded else None,
-        force=force,
-    )
-    print("\n".join(done))
+    done = load_fastpath(ingress, egress, settings, flows=flows, addresses=addresses, force=force)
+    print("\n".join([*first, *done]))
     _print_doubts()
 
 
@@ -192,22 +211,29 @@ def unload(ingress: list[str], egress: list[str]) -> None:
     print("\n".join(unload_fastpath(ingress if named else None, egress if named else None)))
 
 
-def change_settings(settings: Settings, *, force: bool = False, dry_run: bool = False) -> None:
-    """Change settings, and say what was before."""
-    from ecbpf.fastpath.checks import check_settings
+def change(
+    settings: Settings, addresses: AddressChange | None = None, *, force: bool = False, dry_run: bool = False
+) -> None:
+    """Change settings and addresses, all of them or none, and say what was before."""
+    from ecbpf.chain.pins import locked
     from ecbpf.fastpath.director import find_director
     from ecbpf.fastpath.show import word
 
-    director = find_director()
-    before = director.settings
-    if dry_run:
-        check_settings(before, settings, director.ingress, director.egress, force=force)
-    else:
-        director.set(settings, force=force)
-    now, then = ("would be", "is") if dry_run else ("is", "was")
-    for name, value in settings.items():
-        print(f"{name} {now} {word(value)}, {then} {word(before[name])}")
-    if not dry_run:
+    with locked():
+        director = find_director()
+        before = director.settings
+        director.check(settings, force=force)
+        if addresses is not None:
+            director.addresses.check(addresses)
+        if not dry_run:
+            director.set(settings, force=force)
+        now, then = ("would be", "is") if dry_run else ("is", "was")
+        for name, value in settings.items():
+            print(f"{name} {now} {word(value)}, {then} {word(before[name])}")
+        if addresses is not None:
+            director.addresses.change(addresses)
+            print(f"excluded addresses: {len(director.addresses.excluded)}")
+    if settings and not dry_run:
         _print_doubts()
 
 
@@ -224,7 +250,7 @@ def show_stats(pause: float | None, times: int | None, *, as_json: bool, flows: 
     """Print counts; or rates every `pause` seconds, so many times. flows: and the flows, each time."""
     from ecbpf.fastpath.director import find_director
     from ecbpf.fastpath.service import watch_rates
-    from ecbpf.fastpath.show import counters_text, rates_text
+    from ecbpf.fastpath.show import counters_text, rates, rates_text
 
     if pause is None:
         counts = find_director().counters()
@@ -237,12 +263,13 @@ def show_stats(pause: float | None, times: int | None, *, as_json: bool, flows: 
         if as_json:
             import json
 
-            rates = {name: max(0, value - before.get(name, 0)) / between for name, value in now.items()}
-            print(json.dumps({"seconds": between, "counts": now, "rates": rates}), flush=True)
+            every = {"seconds": round(between, 3), "counts": now, "rates": rates(before, now, between)}
+            print(json.dumps(every), flush=True)
         else:
-            print(rates_text(before, now, between), flush=True)
+            print(rates_text(now, rates(before, now, between)), flush=True)
         if flows:
             show_flows(sort="pkts", server="", as_json=False)
+            print(flush=True)
 
     watch_rates(pause, times, show)
 
@@ -262,28 +289,11 @@ def _exclude(options: argparse.Namespace) -> None:
             raise UsageError("fastpath exclude list", "takes no addresses")
         show_addresses(as_json=options.json)
     elif not options.addresses:
-        raise UsageError(
-            f"fastpath exclude {options.what}", "no addresses", "ADDRESS,ADDRESS or with blanks between"
-        )
+        raise UsageError(f"fastpath exclude {options.what}", "no addresses", "ADDRESS ADDRESS or A,B")
+    elif options.what == "add":
+        change({}, addresses_in(excluded=options.addresses))
     else:
-        change_addresses(options.what, options.addresses)
-
-
-def change_addresses(what: str, texts: list[str]) -> None:
-    """Exclude addresses, or take them out ("add", "del"), and say how many are."""
-    from ecbpf.chain.pins import locked
-    from ecbpf.fastpath.addresses import parse_addresses
-    from ecbpf.fastpath.director import find_director
-
-    addresses = parse_addresses(texts)
-    with locked():
-        known = find_director().addresses
-        if what == "add":
-            known.exclude(addresses)
-        else:
-            known.include(addresses)
-        known.update_own()
-        print(f"excluded addresses: {len(known.excluded)}")
+        change({}, addresses_in(included=options.addresses))
 
 
 def show_addresses(*, as_json: bool = False) -> None:

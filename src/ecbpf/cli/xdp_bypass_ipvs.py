@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 
 from ecbpf.cli import fastpath as commands
@@ -14,7 +15,10 @@ __all__ = ["build_parser", "main"]
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ecbpf.chain.settings import Settings
+    from ecbpf.fastpath.addresses import AddressChange
 
 _SWITCH = ("off", "on")
 
@@ -27,7 +31,7 @@ def build_parser() -> Parser:
     verbs.add_argument("-U", "--unload", action="store_true", help="take it off -i and -o, or off all interfaces")
     parser.add_argument("-i", "--inbound-ifs", metavar="IFACES", help="where clients' packets come in")
     parser.add_argument("-o", "--outbound-ifs", metavar="IFACES", help="by which IPVS sends to servers")
-    parser.add_argument("-a", "--addrs-ifs", metavar="IFACES", help="whose addresses are left to the kernel")
+    parser.add_argument("-a", "--addrs-ifs", metavar="IFACES", help=commands.ADDRS_IFS)
     parser.add_argument(
         "-e", "--excluded-addrs", metavar=("add|del", "A,B"), nargs=2, help="leave these to IPVS, or do so no more"
     )
@@ -54,7 +58,10 @@ def build_parser() -> Parser:
     parser.add_argument("--udp", action="store_true", default=None, help="UDP flows too")
     parser.add_argument("--decrement-ttl", action="store_true", default=None, help="as a router does")
     parser.add_argument(
-        "-F", "--force", action="store_true", help="a -v that this host knows nothing of; -p off over"
+        "-F",
+        "--force",
+        action="store_true",
+        help="take a -v that this host has no interface for; with -p off: replace programs of others",
     )
     parser.add_argument("-P", "--parameters-display", action="store_true", help="print settings and addresses")
     parser.add_argument(
@@ -78,56 +85,49 @@ def main() -> int:
 def _act(options: argparse.Namespace) -> int:
     settings = _settings(options)
     _check(options, settings)
+    addresses = _addresses(options)
+    repetition = _repetition(options.statistics or [])
+    ingress, egress = (commands.interfaces_in(text) for text in (options.inbound_ifs, options.outbound_ifs))
     if options.load:
-        _load(options, settings)
+        with _roots(options, ingress) as done:
+            commands.load(ingress, egress, settings, addresses, force=options.force, first=done)
     elif options.unload:
-        commands.unload(commands.outbound(options.inbound_ifs), commands.outbound(options.outbound_ifs))
-    else:
-        if settings:
-            commands.change_settings(settings, force=options.force)
-        if options.excluded_addrs:
-            commands.change_addresses(*_addresses(options.excluded_addrs))
-    _show(options)
+        commands.unload(ingress, egress)
+    elif settings or options.excluded_addrs:
+        commands.change(settings, addresses if options.excluded_addrs else None, force=options.force)
+    _show(options, *repetition)
     if options.statsd_enable:
         sys.stdout.flush()
         commands.serve(None, None)
     return 0
 
 
-def _load(options: argparse.Namespace, settings: Settings) -> None:
-    what, texts = _addresses(options.excluded_addrs) if options.excluded_addrs else ("add", [])
-    ingress = commands.outbound(options.inbound_ifs)
-    if options.program_array_mode == "off":
-        _attach_roots(ingress, generic=options.skb_mode, force=options.force)
-    commands.load(
-        ingress,
-        commands.outbound(options.outbound_ifs),
-        settings,
-        address_interfaces=commands.outbound(options.addrs_ifs) if options.addrs_ifs else None,
-        excluded=texts if what == "add" else None,
-        force=options.force,
-    )
-    if what == "del":
-        commands.change_addresses(what, texts)
-
-
-def _attach_roots(interfaces: list[str], *, generic: bool, force: bool) -> None:
-    from ecbpf.chain.attach import attach
+@contextlib.contextmanager
+def _roots(options: argparse.Namespace, interfaces: list[str]) -> Iterator[list[str]]:
+    """With -p off: a root array where there is none, which goes again if the block fails. Yields what was done."""
+    from ecbpf.chain.attach import attach, detach
     from ecbpf.chain.occupant import look
+    from ecbpf.chain.pins import locked
 
-    for interface in interfaces:
-        occupant = look(interface)
-        if occupant is None or not occupant.is_root:
-            print(f"{interface}: {attach(interface, generic=generic, force=force)}")
+    done: list[str] = []
+    with locked(), contextlib.ExitStack() as undo:
+        for interface in interfaces if options.program_array_mode == "off" else []:
+            occupant = look(interface)
+            if occupant is not None and occupant.is_root:
+                continue
+            done.append(f"{interface}: {attach(interface, generic=options.skb_mode, force=options.force)}")
+            if occupant is None:
+                undo.callback(detach, interface)
+        yield done
+        undo.pop_all()
 
 
-def _show(options: argparse.Namespace) -> None:
+def _show(options: argparse.Namespace, seconds: float | None, count: int | None) -> None:
     if options.display_excluded_addrs:
         commands.show_addresses()
     if options.parameters_display:
         commands.show_parameters(as_json=False)
     if options.statistics is not None:
-        seconds, count = _repetition(options.statistics)
         commands.show_stats(seconds, count, as_json=False, flows=options.flows_display_tcp)
     elif options.flows_display_tcp:
         commands.show_flows(sort="pkts", server="", as_json=False)
@@ -145,11 +145,15 @@ def _repetition(words: list[str]) -> tuple[float | None, int | None]:
         raise UsageError("-S", str(error), "-S [SECONDS [COUNT]]") from None
 
 
-def _addresses(words: list[str]) -> tuple[str, list[str]]:
-    what = words[0].lower()
-    if what not in ("add", "del", "delete"):
-        raise UsageError(f"-e {words[0]}", "neither add nor del", "-e add A,B or -e del A,B")
-    return what[:3], [words[1]]
+def _addresses(options: argparse.Namespace) -> AddressChange:
+    what, text = options.excluded_addrs or ("add", "")
+    if what.lower() not in ("add", "del", "delete"):
+        raise UsageError(f"-e {what}", "neither add nor del", "-e add A,B or -e del A,B")
+    texts = [text] if options.excluded_addrs else []
+    is_add = what.lower() == "add"
+    return commands.addresses_in(
+        excluded=texts if is_add else [], included=[] if is_add else texts, interfaces=options.addrs_ifs
+    )
 
 
 def _settings(options: argparse.Namespace) -> Settings:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+import socket
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ecbpf.errors import EcbpfError, UsageError
 from ecbpf.kernel.globals import Globals
 from ecbpf.kernel.map import Map
 from ecbpf.netdev.addresses import IpAddress, addresses_of, mapped, own_addresses
-from ecbpf.netdev.interfaces import index_of, names
+from ecbpf.netdev.interfaces import index_of
 
-__all__ = ["Addresses", "parse_addresses"]
+__all__ = ["AddressChange", "Addresses", "parse_addresses"]
 
 _OWN, _EXCLUDED = 1, 2  # enum fastpath_address_origin
 
@@ -25,6 +27,21 @@ def parse_addresses(texts: list[str]) -> list[IpAddress]:
         except ValueError:
             raise UsageError(repr(text), "no address", "give IPv4 or IPv6 addresses, without a length") from None
     return found
+
+
+class AddressChange(NamedTuple):
+    """What is to change about them.
+
+    excluded: to be excluded too. included: to be excluded no more. interfaces: whose addresses count as own ones;
+    none: those of all, see netdev.own_addresses(); None: as before.
+    """
+
+    excluded: Sequence[IpAddress] = ()
+    included: Sequence[IpAddress] = ()
+    interfaces: list[str] | None = None
+
+
+_NOTHING = AddressChange()
 
 
 class Addresses:
@@ -53,51 +70,43 @@ class Addresses:
     def interfaces(self) -> list[str]:
         """Those whose addresses count as own ones; none: see netdev.own_addresses()."""
         wanted = [index for index in self._director.address_interfaces if index]
-        return [name for name in names() if index_of(name) in wanted] if wanted else []
+        return [name for index, name in socket.if_nameindex() if index in wanted]
 
-    def set_interfaces(self, interfaces: list[str]) -> None:
-        """Take own addresses from these from now on. Raises UsageError (too many), DataError."""
+    def check(self, change: AddressChange) -> None:
+        """Raise what change() would: UsageError (too many), DataError (no such interface), EcbpfError."""
         room = len(self._director.address_interfaces)
-        if len(interfaces) > room:
-            raise UsageError("addrs-ifs", f"{len(interfaces)} interfaces", f"give {room} at most")
-        indices = [index_of(interface) for interface in interfaces]
-        self._director.address_interfaces[:] = indices + [0] * (room - len(indices))
-
-    def update_own(self) -> None:
-        """Look this host's addresses up anew. Raises KernelError, OSError."""
-        chosen = self.interfaces
-        wanted = {mapped(address) for address in (addresses_of(chosen) if chosen else own_addresses())}
-
-        def change(key: bytes, origins: int) -> int:
-            return origins & ~_OWN | (_OWN if key in wanted else 0)
-
-        self._change(wanted, change)
-
-    def exclude(self, addresses: list[IpAddress]) -> None:
-        """Leave these to the kernel from now on. Raises KernelError (E2BIG: there are too many)."""
-        keys = {mapped(address) for address in addresses}
-        self._change(keys, lambda key, origins: origins | (_EXCLUDED if key in keys else 0))
-
-    def include(self, addresses: list[IpAddress]) -> None:
-        """Take these out again. Raises EcbpfError if one is not excluded; then none is taken out."""
+        if change.interfaces is not None:
+            if len(change.interfaces) > room:
+                raise UsageError("addrs-ifs", f"{len(change.interfaces)} interfaces", f"give {room} at most")
+            for interface in change.interfaces:
+                index_of(interface)
         excluded = set(self.excluded)
-        for address in addresses:
+        for address in change.included:
             if address not in excluded:
                 raise EcbpfError(str(address), "not excluded", "ecbpf fastpath exclude list shows those that are")
-        keys = {mapped(address) for address in addresses}
-        self._change(set(), lambda key, origins: origins & ~(_EXCLUDED if key in keys else 0))
+        places = self._local.info.max_entries
+        if len(self._local) + len(change.excluded) > places:
+            raise EcbpfError("excluded addresses", f"too many: there is room for {places} addresses in all")
 
-    def _change(self, more: set[bytes], change: Callable[[bytes, int], int]) -> None:
+    def change(self, change: AddressChange = _NOTHING) -> None:
+        """Make it so, and look this host's addresses up anew. Raises as check(), KernelError, OSError."""
+        self.check(change)
+        if change.interfaces is not None:
+            unused = [0] * (len(self._director.address_interfaces) - len(change.interfaces))
+            self._director.address_interfaces[:] = [*map(index_of, change.interfaces), *unused]
+        chosen = self.interfaces
+        own = {mapped(address) for address in (addresses_of(chosen) if chosen else own_addresses())}
+        excluded, included = ({mapped(each) for each in some} for some in (change.excluded, change.included))
         present = {bytes(key): int(origins) for key, origins in self._local.items()}
-        wanted = {key: change(key, present.get(key, 0)) for key in present.keys() | more}
-        for key, origins in wanted.items():
-            if origins and origins != present.get(key):
-                self._local[key] = origins
-        for key, origins in wanted.items():
-            if not origins and key in present:
-                self._local.delete(key)
-        if any(origins != present.get(key, 0) for key, origins in wanted.items()):
-            self._director.address_generation = (self._director.address_generation + 1) % 2**32
+        wanted = {
+            key: (_OWN if key in own else 0)
+            | (_EXCLUDED if key in excluded or (origins & _EXCLUDED and key not in included) else 0)
+            for key, origins in (dict.fromkeys(own | excluded, 0) | present).items()
+        }
+        self._local.update((key, now) for key, now in wanted.items() if now and now != present.get(key))
+        self._local.delete_many(key for key, now in wanted.items() if not now and key in present)
+        # Even if nothing changed: whoever changed it before may have been killed here.
+        self._director.address_generation = (self._director.address_generation + 1) % 2**32
 
 
 def _address(key: bytes) -> IpAddress:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ecbpf.chain.occupant import look
 from ecbpf.chain.settings import Settings
 from ecbpf.errors import DataError, EcbpfError
-from ecbpf.fastpath.settings import TABLE, check_together
+from ecbpf.fastpath.settings import DEFAULTS, check_together
 from ecbpf.netdev.links import NetLink, links, port_of
 
 __all__ = ["check_nic", "check_settings", "doubts"]
 
 
 def check_settings(
-    before: Settings, wanted: Settings, ingress: list[str], egress: list[str], *, force: bool = False
+    before: Settings,
+    wanted: Settings,
+    ingress: list[str],
+    egress: list[str],
+    *,
+    added: Collection[str] = (),
+    force: bool = False,
 ) -> None:
     """Raise what is wrong with a change of settings, for a fast path on these interfaces.
 
-    before: all settings as they are. force: let a VLAN be that this host does not know.
-    Raises UsageError (numbers that do not go together), DataError (no such VLAN), EcbpfError.
+    before: settings as they are. added: the interfaces among them that are new to it; what is neither new nor to
+    change was looked at when it was, and must not stand in the way of what helps. force: let a VLAN be that this
+    host does not know. Raises UsageError (numbers that do not go together), DataError (no such VLAN), EcbpfError.
     """
-    TABLE.check(before, wanted)
-    after = before | wanted
+    after = DEFAULTS | before | wanted
     check_together(after)
-    if after["vlan"] == -1 and not after["redirect"]:
-        return
-    every = links()
     if after["vlan"] != -1 and not force:
-        _check_vlan(int(after["vlan"]), ingress, every)
+        _check_vlan(int(after["vlan"]), [name for name in ingress if "vlan" in wanted or name in added])
     if after["redirect"]:
-        for interface in egress:
-            _check_target(interface, every)
+        _check_targets([name for name in egress if "redirect" in wanted or name in added])
 
 
 def check_nic(nic: NetLink) -> None:
@@ -38,8 +42,6 @@ def check_nic(nic: NetLink) -> None:
         raise DataError(
             nic.name, "a VLAN device, whose packets come in by its NIC", f"-i {nic.parent or 'its NIC'}"
         )
-    if len(nic.mac) != 6:
-        raise DataError(nic.name, "has no Ethernet address", "the fast path needs Ethernet")
 
 
 def doubts(settings: Settings, ingress: list[str], egress: list[str]) -> list[str]:
@@ -56,16 +58,16 @@ def doubts(settings: Settings, ingress: list[str], egress: list[str]) -> list[st
     ]
 
 
-def _check_vlan(vlan: int, ingress: list[str], every: dict[str, NetLink]) -> None:
+def _check_vlan(vlan: int, interfaces: list[str]) -> None:
     """A VLAN that this host has an interface for exists at its switch, most likely; any other is a slip."""
-    known: dict[int, set[int]] = {}
-    for link in every.values():
-        if link.kind == "vlan" and link.parent:
-            ifindex, number = port_of(link.name, every)
-            known.setdefault(ifindex, set()).add(number)
-    for interface in ingress:
-        ifindex, _ = port_of(interface, every)
-        if vlan not in known.get(ifindex, ()):
+    every = links()
+    known = {
+        (port_of(link.parent, every)[0], link.vlan)
+        for link in every.values()
+        if link.kind == "vlan" and link.parent and every[link.parent].kind != "vlan"
+    }
+    for interface in interfaces:
+        if (port_of(interface, every)[0], vlan) not in known:
             raise DataError(
                 f"vlan={vlan}",
                 f"this host has no such VLAN on {interface}",
@@ -73,13 +75,15 @@ def _check_vlan(vlan: int, ingress: list[str], every: dict[str, NetLink]) -> Non
             )
 
 
-def _check_target(interface: str, every: dict[str, NetLink]) -> None:
+def _check_targets(interfaces: list[str]) -> None:
     """Drivers send redirected packets only if an XDP program runs on their own NIC too."""
-    ifindex, _ = port_of(interface, every)
-    nic = next(link.name for link in every.values() if link.ifindex == ifindex)
-    if look(nic) is None:
-        raise EcbpfError(
-            nic,
-            "redirect=on, and no XDP program there: its driver may drop what it is to send",
-            f"ecbpf attach {nic}",
-        )
+    every = links()
+    names = {link.ifindex: link.name for link in every.values()}
+    for interface in interfaces:
+        nic = names[port_of(interface, every)[0]]
+        if look(nic) is None:
+            raise EcbpfError(
+                nic,
+                "redirect=on, and no XDP program there: its driver may drop what it is to send",
+                f"ecbpf attach {nic}",
+            )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ecbpf.chain.contents import program_in
 from ecbpf.chain.egress import egress_interfaces, egress_program
 from ecbpf.chain.occupant import look, maps_of
-from ecbpf.chain.pins import locked
 from ecbpf.chain.settings import Settings
 from ecbpf.errors import EcbpfError
 from ecbpf.fastpath.addresses import Addresses
@@ -18,7 +19,7 @@ from ecbpf.kernel.map import Map
 from ecbpf.kernel.program import Program
 from ecbpf.netdev.interfaces import names
 
-__all__ = ["Director", "find_director", "ingress_program", "look_director"]
+__all__ = ["Director", "find_director", "ingress_interfaces", "look_director"]
 
 _NEEDED = frozenset({FLOWS, CPUS, LOCAL, SECTION, DIRECTOR})
 
@@ -40,11 +41,15 @@ class Director:
         """As they are now, by name."""
         return TABLE.read(self._settings)
 
+    def check(self, settings: Settings, *, added: Collection[str] = (), force: bool = False) -> None:
+        """Raise what set() would: EcbpfError (a version without one of them), and as checks.check_settings()."""
+        TABLE.check(self.settings, settings)
+        check_settings(self.settings, settings, self.ingress, self.egress, added=added, force=force)
+
     def set(self, settings: Settings, *, force: bool = False) -> None:
-        """Change some settings, under the lock. Raises as checks.check_settings(), BusyError, and changes none."""
-        with locked():
-            check_settings(self.settings, settings, self.ingress, self.egress, force=force)
-            TABLE.write(self._settings, settings)
+        """Change some settings; to be called under chain.pins.locked(). Raises as check(), and changes none."""
+        self.check(settings, force=force)
+        TABLE.write(self._settings, settings)
 
     def counters(self) -> dict[str, int]:
         """The counts since the fast path was loaded, by name. Raises KernelError."""
@@ -58,9 +63,8 @@ def look_director() -> Director | None:
 
     Raises EcbpfError (one of another version), KernelError.
     """
-    ingress = [name for name in names() if ingress_program(name) is not None]
-    egress = egress_interfaces(EGRESS)
-    for program in (*map(_at_egress, egress), *map(ingress_program, ingress)):
+    ingress, egress = ingress_interfaces(), egress_interfaces(EGRESS)
+    for program in (*map(_at_egress, egress), *map(_ingress_program, ingress)):
         if program is not None:
             maps = maps_of(program)
             if not maps.keys() >= _NEEDED:
@@ -78,7 +82,12 @@ def find_director() -> Director:
     return found
 
 
-def ingress_program(interface: str) -> Program | None:
+def ingress_interfaces() -> list[str]:
+    """The interfaces of this network namespace that have it, in the kernel's order. Raises KernelError."""
+    return [name for name in names() if _ingress_program(name) is not None]
+
+
+def _ingress_program(interface: str) -> Program | None:
     """The ingress program on an interface, None if there is none, or no such interface any more."""
     try:
         occupant = look(interface)

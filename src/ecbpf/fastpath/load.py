@@ -10,20 +10,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from ecbpf.chain.egress import egress_program, put_egress, take_off_egress
+from ecbpf.chain.contents import program_in
+from ecbpf.chain.egress import egress_interfaces, egress_program, put_egress, take_off_egress
 from ecbpf.chain.occupant import find_root, maps_of
 from ecbpf.chain.pins import locked
 from ecbpf.chain.settings import Settings
-from ecbpf.chain.slots import empty, put
+from ecbpf.chain.slots import empty, put, put_back
 from ecbpf.errors import EcbpfError, UsageError
-from ecbpf.fastpath.checks import check_nic, check_settings
-from ecbpf.fastpath.director import Director, ingress_program, look_director
+from ecbpf.fastpath.addresses import AddressChange
+from ecbpf.fastpath.director import Director, ingress_interfaces, look_director
+from ecbpf.fastpath.plan import Plan
 from ecbpf.fastpath.programs import EGRESS, SLOT, Ingress, Port, load_egress
-from ecbpf.fastpath.settings import DEFAULTS, measured
+from ecbpf.fastpath.settings import measured
+from ecbpf.fastpath.show import table_of, table_text
 from ecbpf.kernel.map import Map
 from ecbpf.kernel.program import Program
-from ecbpf.netdev.addresses import IpAddress
-from ecbpf.netdev.links import NetLink, links, port_of
 
 __all__ = ["load_fastpath", "unload_fastpath"]
 
@@ -34,147 +35,103 @@ def load_fastpath(
     settings: Settings,
     *,
     flows: int | None = None,
-    address_interfaces: list[str] | None = None,
-    excluded: list[IpAddress] | None = None,
+    addresses: AddressChange | None = None,
     force: bool = False,
 ) -> list[str]:
     """Load the fast path on these interfaces and those that it is on; flows, settings and counts stay.
 
     ingress: where packets of clients come in, with a root array each. egress: by which IPVS sends. settings: to
-    change. flows: what the table is made for; another number than before begins a new one. address_interfaces:
-    whose addresses are left to the kernel, None: as before. excluded: addresses to exclude too. force: see
-    checks.check_settings(). Returns what was done, a line each, for a person.
+    change. flows: what the table is made for; another number than before begins a new one. addresses: to change.
+    force: see Director.check(). Returns what was done, a line each, for a person.
 
-    Raises UsageError, DataError, EcbpfError (no root array, the kernel refuses); what was not loaded is not then.
+    Raises UsageError, DataError, EcbpfError (no root array, the kernel refuses); every interface has what it had
+    then.
     """
-    with locked():
+    changes = addresses or AddressChange()
+    with locked(), contextlib.ExitStack() as objects:
         running = look_director()
-        plan = _Plan(running, ingress, egress)
-        before = running.settings if running is not None else DEFAULTS | measured(plan.nics)
-        check_settings(before, settings, plan.ingress, plan.egress, force=force)
+        plan = Plan(running, ingress, egress)
+        loaded = _load_egress(plan, running, flows, measured(plan.nics) | settings, objects)
+        director = Director(plan.ingress, plan.points, maps_of(loaded[plan.ports[plan.points[0]]]))
+        director.check(settings, added=plan.added, force=force)
+        director.addresses.check(changes)
+        if running is None:
+            director.addresses.change(changes)
         with _undone_on_error() as undo:
-            maps, done = _load_egress(plan, running, flows, before | settings, undo)
-            director = Director(plan.ingress, plan.points, maps)
-            if running is None:
-                _tell(director, settings, address_interfaces, excluded)
-            done += _load_ingress(plan, maps, undo)
+            done = [f"{point}: {_put_egress(point, loaded[plan.ports[point]], undo)}" for point in plan.points]
+            targets = {port.ifindex for port in plan.ports.values()}
+            for interface, nic in zip(plan.ingress, plan.nics, strict=True):
+                program = Ingress(director.maps, nic, plan.ports[interface], targets)
+                done.append(f"{interface}: {_put_ingress(interface, program, undo)}")
         if running is not None:
-            _tell(director, settings, address_interfaces, excluded)
+            director.set(settings, force=True)  # checked before
+            director.addresses.change(changes)
             for interface in running.egress:
                 if interface not in plan.points and take_off_egress(interface, EGRESS):
                     done.append(f"{interface}: egress program taken off")
-        return done
+        is_kept = running is not None and running.table.info.id == director.table.info.id
+        table = f"flow table{' kept' if is_kept else ''}: {table_text(table_of(director.table))}"
+        return [*done, table if is_kept else f"new {table}"]
 
 
 def unload_fastpath(ingress: list[str] | None = None, egress: list[str] | None = None) -> list[str]:
     """Take the fast path off these interfaces, off all if none are named. Returns what was done, a line each.
 
-    Raises EcbpfError if it is on none of them, KernelError.
+    ingress: both programs go. egress: the one at egress goes, which an interface with the other needs.
+
+    Raises UsageError, EcbpfError (it is on none of them), KernelError.
     """
     with locked():
-        running = look_director()
         everywhere = ingress is None and egress is None
-        inside = running.ingress if everywhere and running is not None else ingress or []
-        outside = running.egress if everywhere and running is not None else egress or []
-        found = [name for name in inside if ingress_program(name) is not None]
-        done = [f"{interface}: {empty(interface, SLOT)}" for interface in found]
+        inside, outside = ingress_interfaces(), egress_interfaces(EGRESS)
+        if not inside and not outside:
+            raise EcbpfError("fast path", "not loaded")
+        if not everywhere:
+            named = [*(ingress or []), *(egress or [])]
+            for interface in egress or []:
+                if interface in inside and interface not in (ingress or []):
+                    why = "clients' packets come in there too, which needs egress"
+                    raise UsageError(interface, why, f"unload -i {interface}")
+            inside = [interface for interface in inside if interface in (ingress or [])]
+            outside = [interface for interface in outside if interface in named]
+            if not inside and not outside:
+                where = f"not loaded on {', '.join(named)}"
+                raise EcbpfError("fast path", where, "ecbpf fastpath show says where it is")
+        done = [f"{interface}: {empty(interface, SLOT)}" for interface in inside]
         for interface in outside:
             if take_off_egress(interface, EGRESS):
                 done.append(f"{interface}: egress program taken off")
-        if not done:
-            where = f"not loaded on {', '.join([*inside, *outside])}" if inside or outside else "not loaded"
-            raise EcbpfError("fast path", where, "ecbpf fastpath show says where it is")
         return done
 
 
-class _Plan:
-    """What goes where. Raises UsageError (no interfaces), DataError, EcbpfError (no root array)."""
-
-    def __init__(self, running: Director | None, ingress: list[str], egress: list[str]) -> None:
-        self.ingress = _joined(running.ingress if running is not None else [], ingress)
-        self.egress = _joined(running.egress if running is not None else [], egress)
-        for interfaces, flag in ((self.ingress, "-i"), (self.egress, "-o")):
-            if not interfaces:
-                raise UsageError("fast path", f"no interfaces with {flag}", "load -i IFACES -o IFACES")
-        self.every = links()
-        for interface in self.ingress:
-            find_root(interface)
-        self.nics = [self._link(interface) for interface in self.ingress]
-        self.ports = {
-            interface: Port(*port_of(interface, self.every)) for interface in _joined(self.ingress, self.egress)
-        }
-        self.points = self._points()
-
-    def _link(self, interface: str) -> NetLink:
-        port_of(interface, self.every)  # raises if there is none
-        check_nic(self.every[interface])
-        return self.every[interface]
-
-    def _points(self) -> list[str]:
-        """Where egress is attached: no packet passes two, a VLAN's and its NIC's, or a slave's and its bond's."""
-        named = set(self.ports)
-        return [
-            interface
-            for interface in self.ports
-            if not {self.every[interface].master, *self._beneath(interface)} & named
-        ]
-
-    def _beneath(self, interface: str) -> list[str]:
-        parent = self.every[interface].parent
-        return [parent, self.every[parent].master] if parent in self.every else []
-
-
-def _joined(*lists: list[str]) -> list[str]:
-    return list(dict.fromkeys(name for names in lists for name in names))
-
-
 def _load_egress(
-    plan: _Plan, running: Director | None, flows: int | None, settings: Settings, undo: contextlib.ExitStack
-) -> tuple[dict[str, Map], list[str]]:
-    """All are in the kernel before the first is attached. Returns the director's maps."""
-    maps = running.maps if running is not None else {}
+    plan: Plan, running: Director | None, flows: int | None, settings: Settings, objects: contextlib.ExitStack
+) -> dict[Port, Program]:
+    """The egress programs by port, attached nowhere yet. settings: of a new director; another's stay."""
     loaded: dict[Port, Program] = {}
-    with contextlib.ExitStack() as objects:
-        for point in plan.points:
-            port = plan.ports[point]
-            if port in loaded:
-                continue
-            new = objects.enter_context(load_egress(port, maps, None if loaded else flows, settings))
-            loaded[port] = new.programs[EGRESS]
-            maps = maps_of(loaded[port])
-        done = []
-        for point in plan.points:
-            is_new = egress_program(point, EGRESS) is None
-            done.append(f"{point}: {put_egress(point, loaded[plan.ports[point]])}")
-            if is_new:
-                undo.callback(take_off_egress, point, EGRESS)
-    return maps, done
+    maps: dict[str, Map] = running.maps if running is not None else {}
+    for port in dict.fromkeys(plan.ports[point] for point in plan.points):
+        new = load_egress(port, maps, None if loaded else flows, {} if running is not None else settings)
+        loaded[port] = objects.enter_context(new).programs[EGRESS]
+        maps = maps_of(loaded[port])
+    return loaded
 
 
-def _load_ingress(plan: _Plan, maps: dict[str, Map], undo: contextlib.ExitStack) -> list[str]:
-    targets = {port.ifindex for port in plan.ports.values()}
-    done = []
-    for interface, nic in zip(plan.ingress, plan.nics, strict=True):
-        is_new = ingress_program(interface) is None
-        done.append(f"{interface}: {put(interface, Ingress(maps, nic, plan.ports[interface], targets))}")
-        if is_new:
-            undo.callback(empty, interface, SLOT)
+def _put_egress(interface: str, program: Program, undo: contextlib.ExitStack) -> str:
+    before = egress_program(interface, EGRESS)
+    done = put_egress(interface, program)
+    if before is not None:
+        undo.callback(put_egress, interface, before)
+    else:
+        undo.callback(take_off_egress, interface, EGRESS)
     return done
 
 
-def _tell(
-    director: Director,
-    settings: Settings,
-    address_interfaces: list[str] | None,
-    excluded: list[IpAddress] | None,
-) -> None:
-    """Give a director what it is to know: in a new one before packets meet it, in another when it is all there."""
-    director.set(settings, force=True)  # checked before
-    if address_interfaces is not None:
-        director.addresses.set_interfaces(address_interfaces)
-    director.addresses.update_own()
-    if excluded:
-        director.addresses.exclude(excluded)
+def _put_ingress(interface: str, program: Ingress, undo: contextlib.ExitStack) -> str:
+    before = program_in(find_root(interface), SLOT)
+    done = put(interface, program)
+    undo.callback(put_back, interface, SLOT, before)
+    return done
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ __all__ = [
     "Ingress",
     "Port",
     "load_egress",
+    "made_for",
     "sets_for",
     "ticks_a_second",
 ]
@@ -55,6 +56,11 @@ class Port(NamedTuple):
 def sets_for(flows: int) -> int:
     """How many sets a table for that many flows has."""
     return -(-flows * _PLACES_A_FLOW // _WAYS)
+
+
+def made_for(sets: int) -> int:
+    """The number of flows that a table of that many sets is made for."""
+    return sets * _WAYS // _PLACES_A_FLOW
 
 
 def ticks_a_second() -> int:

@@ -56,4 +56,4 @@ def serve_statsd(statsd: Statsd) -> None:
 
 def _update_addresses() -> None:
     with locked():
-        find_director().addresses.update_own()
+        find_director().addresses.change()

@@ -7,6 +7,8 @@ from typing import Any
 
 from ecbpf.fastpath.director import Director
 from ecbpf.fastpath.flows import Flow, count_flows, read_flows
+from ecbpf.fastpath.programs import made_for
+from ecbpf.kernel.map import Map
 from ecbpf.netdev.links import links
 
 __all__ = [
@@ -16,7 +18,10 @@ __all__ = [
     "flows_text",
     "parameters",
     "parameters_text",
+    "rates",
     "rates_text",
+    "table_of",
+    "table_text",
     "word",
 ]
 
@@ -25,24 +30,19 @@ SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "pkts": lambda flow: -(flow["bypassed"] + flow["up"]),
     "idle": lambda flow: flow["idle"],
 }
-_FLOW = (
-    "{proto:5} {client:45} {vip:45} {server:17} {interface:15} {vlan:>4} {bypassed:>12} {up:>8} {idle:>7} {state}"
-)
+# The columns of the flows' table, and to which side each is pushed.
+_COLUMNS = dict.fromkeys(("PROTO", "CLIENT", "VIP", "SERVER", "INTERFACE"), "<")
+_COLUMNS |= dict.fromkeys(("VLAN", "BYPASSED", "UP", "IDLE"), ">") | {"STATE": "<"}
 
 
 def parameters(director: Director) -> dict[str, Any]:
     """Interfaces, settings, the table, addresses, as `show --json` prints it. Raises KernelError."""
-    table = director.table.info
     addresses = director.addresses
     return {
         "ingress": director.ingress,
         "egress": director.egress,
         "settings": director.settings,
-        "table": {
-            "flows": count_flows(director.table),
-            "places": table.max_entries * 8,
-            "bytes": table.max_entries * table.value_size,
-        },
+        "table": table_of(director.table),
         "addresses": {
             "interfaces": addresses.interfaces,
             "own": [str(address) for address in addresses.own],
@@ -51,19 +51,39 @@ def parameters(director: Director) -> dict[str, Any]:
     }
 
 
+def table_of(table: Map) -> dict[str, int]:
+    """How many flows the table holds, how many it is made for, and what it takes. Raises KernelError."""
+    info = table.info
+    return {
+        "flows": count_flows(table),
+        "made_for": made_for(info.max_entries),
+        "bytes": info.max_entries * info.value_size,
+    }
+
+
+def table_text(table: dict[str, int]) -> str:
+    """A few words of table_of()."""
+    return f"{_many(table['flows'], 'flow')}, made for {table['made_for']}, {table['bytes'] / 2**20:.3g} MiB"
+
+
 def parameters_text(state: dict[str, Any]) -> str:
     """The text of parameters(), without a final newline."""
-    table, addresses = state["table"], state["addresses"]
+    addresses = state["addresses"]
     return "\n".join(
         [
             f"ingress: {' '.join(state['ingress']) or '-'}",
             f"egress: {' '.join(state['egress']) or '-'}",
             *(f"{name}: {word(value)}" for name, value in state["settings"].items()),
-            f"table: {table['flows']} flows, {table['places']} places, {table['bytes'] / 2**20:.0f} MiB",
+            f"flow table: {table_text(state['table'])}",
+            f"address interfaces: {' '.join(addresses['interfaces']) or 'all'}",
             f"own addresses: {' '.join(addresses['own']) or '-'}",
             f"excluded addresses: {' '.join(addresses['excluded']) or '-'}",
         ]
     )
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def word(value: bool | int) -> str:
@@ -76,11 +96,15 @@ def counters_text(counts: dict[str, int]) -> str:
     return "\n".join(f"{name}: {count}" for name, count in counts.items())
 
 
-def rates_text(before: dict[str, int], now: dict[str, int], seconds: float) -> str:
-    """A line a counter: its count, and how many a second between the two, without a final newline."""
-    return "\n".join(
-        f"{name}: {count} {max(0, count - before.get(name, 0)) / seconds:.0f}/s" for name, count in now.items()
-    )
+def rates(before: dict[str, int], now: dict[str, int], seconds: float) -> dict[str, float]:
+    """How many a second, by counter; 0 for one that began anew in between."""
+    return {name: round(max(0, count - before.get(name, 0)) / seconds, 1) for name, count in now.items()}
+
+
+def rates_text(now: dict[str, int], rates: dict[str, float]) -> str:
+    """A line a counter: its count, and how many a second, and an empty line."""
+    width = max(map(len, now))
+    return "".join(f"{name:{width}} {count:>16} {rates[name]:>12.0f}/s\n" for name, count in now.items())
 
 
 def flows_of(director: Director, *, server: str = "", sort: str = "pkts") -> list[dict[str, Any]]:
@@ -102,12 +126,25 @@ def _shown(flow: Flow, names: dict[int, str]) -> dict[str, Any]:
 
 def flows_text(flows: list[dict[str, Any]]) -> str:
     """A table of flows_of(), without a final newline."""
-    head = {name: name.upper() for name in ("proto", "client", "vip", "server", "interface", "vlan", "up", "idle")}
-    lines = [_FLOW.format(**head, bypassed="BYPASSED", state="STATE")]
-    for flow in flows:
-        ends = {end: _end(flow[end], flow[f"{end}_port"]) for end in ("client", "vip")}
-        lines.append(_FLOW.format(**flow | ends | {"idle": f"{flow['idle']:.1f}", "vlan": flow["vlan"] or "-"}))
-    return "\n".join(lines)
+    lines = [tuple(_COLUMNS), *map(_cells, flows)]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    row = " ".join(f"{{:{side}{width}}}" for side, width in zip(_COLUMNS.values(), widths, strict=True))
+    return "\n".join(row.format(*cells).rstrip() for cells in lines)
+
+
+def _cells(flow: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        flow["proto"],
+        _end(flow["client"], flow["client_port"]),
+        _end(flow["vip"], flow["vip_port"]),
+        flow["server"],
+        flow["interface"],
+        str(flow["vlan"] or "-"),
+        str(flow["bypassed"]),
+        str(flow["up"]),
+        f"{flow['idle']:.1f}",
+        flow["state"],
+    )
 
 
 def _end(address: str, port: int) -> str:

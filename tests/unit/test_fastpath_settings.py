@@ -1,0 +1,183 @@
+"""Settings of the fast path as they are typed, their ranges, and what does not go together."""
+
+import os
+import re
+
+import pytest
+
+from ecbpf.errors import EcbpfError, UsageError
+from ecbpf.fastpath.programs import made_for, sets_for
+from ecbpf.fastpath.settings import (
+    DEFAULTS,
+    NAMES,
+    TABLE,
+    check_together,
+    measured,
+    parse_inbound,
+    parse_settings,
+)
+from ecbpf.kernel.object import Object
+from ecbpf.netdev.links import NetLink
+from ecbpf.paths import object_path
+
+# name: lowest, highest, what an error calls it
+_NUMBERS = {
+    "inactive_seconds": (1, 900, "number of seconds"),
+    "sample_seconds": (1, 899, "number of seconds"),
+    "rx_cpus": (1, 1024, "number of CPUs"),
+    "rps_cpus": (1, 1024, "number of CPUs"),
+    "max_resets_pps": (0, 2**32 - 1, "number of packets a second"),
+    "inbound_spike": (0, 999, "percentage"),
+    "inbound_max": (1, 1000, "percentage"),
+    "wrap_packets": (128, 65536, "number of packets"),
+}
+_SWITCHES = ["monitor", "limit_rates", "redirect", "decrement_ttl", "udp"]
+_NO_NUMBERS = ("", "on", "1.5", "1e3", "0x10", "+1", " 1", "1 ", "1_000", "\u0663", "-", "--1", "9" * 5000)
+
+
+@pytest.mark.parametrize("name", _SWITCHES)
+def test_switches(name: str) -> None:
+    for word in ("true", "on", "yes", "1", "ON", "True"):
+        assert parse_settings([f"{name}={word}"]) == {name: True}
+    for word in ("false", "off", "no", "0", "OFF"):
+        assert parse_settings([f"{name}={word}"]) == {name: False}
+    for word in ("", "2", "maybe", " on", "on ", "on=off"):
+        with pytest.raises(UsageError, match=rf"^{name}=.*: neither on nor off; {name}=on or {name}=off$"):
+            parse_settings([f"{name}={word}"])
+
+
+@pytest.mark.parametrize("name", _NUMBERS)
+def test_numbers(name: str) -> None:
+    low, high, what = _NUMBERS[name]
+    for number in (low, low + 1, high - 1, high):
+        assert parse_settings([f"{name}={number}"]) == {name: number}
+    for word in (str(low - 1), str(high + 1), "-1", "4294967296", *_NO_NUMBERS):
+        with pytest.raises(UsageError, match=rf": no {what}; give {low} to {high}$"):
+            parse_settings([f"{name}={word}"])
+
+
+def test_the_vlan() -> None:
+    for number in (-1, 1, 2, 4093, 4094):
+        assert parse_settings([f"vlan={number}"]) == {"vlan": number}
+    for word in ("-2", "4095", "65536", *_NO_NUMBERS):
+        with pytest.raises(UsageError, match=r": no VLAN id; give -1 \(the one that IPVS uses\) to 4094$"):
+            parse_settings([f"vlan={word}"])
+    for word in ("0", "00", "-0"):
+        with pytest.raises(
+            UsageError, match=r"^vlan=0: no VLAN id; give 1 to 4094, or -1: the one that IPVS uses$"
+        ):
+            parse_settings([f"vlan={word}"])
+
+
+def test_the_inbound_limit() -> None:
+    names = ("inbound_pps", "inbound_spike", "inbound_max")
+    for text, numbers in {
+        "1": (1,),
+        "1000000000": (10**9,),
+        "8000000+5": (8_000_000, 5),
+        "8000000+5+50": (8_000_000, 5, 50),
+        "8000000+5%+50%": (8_000_000, 5, 50),
+        "1+0+1": (1, 0, 1),
+        "1+999+1000": (1, 999, 1000),
+    }.items():
+        wanted = dict(zip(names, numbers, strict=False))
+        assert parse_inbound(text) == parse_settings([f"inbound_pps={text}"]) == wanted
+    for text, says in {
+        "": "inbound_pps=: no number of packets a second; give 1 to 1000000000",
+        "0": "inbound_pps=0: no number of packets a second; give 1 to 1000000000",
+        "1000000001": "inbound_pps=1000000001: no number of packets a second",
+        "5%": "inbound_pps=5%: no number of packets a second",
+        "1+": "inbound_spike=: no percentage; give 0 to 999",
+        "1+%": "inbound_spike=: no percentage",
+        "1+5%%": "inbound_spike=5%: no percentage",
+        "1+-1": "inbound_spike=-1: no percentage",
+        "1+1000": "inbound_spike=1000: no percentage",
+        "1++5": "inbound_spike=: no percentage",
+        "1+5+": "inbound_max=: no percentage; give 1 to 1000",
+        "1+5+0": "inbound_max=0: no percentage",
+        "1+5+1001": "inbound_max=1001: no percentage",
+        "1+2+3+4": "inbound_pps=1+2+3+4: more than three numbers; PPS[+SPIKE[+MAX]]",
+    }.items():
+        with pytest.raises(UsageError, match=rf"^{re.escape(says)}"):
+            parse_inbound(text)
+
+
+@pytest.mark.parametrize("text", ["", "=", "udp", "frobs=1", "UDP=on", " udp=on", "=on", "frobs", "vlan -1"])
+def test_what_is_no_setting(text: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"no setting of the fast path; NAME=VALUE; names: monitor, limit_rates, redirect, "
+    ):
+        parse_settings([text])
+
+
+def test_several_at_once() -> None:
+    assert parse_settings([]) == {}
+    wanted = {"udp": True, "inbound_pps": 9, "inbound_spike": 1, "vlan": 7}
+    assert parse_settings(["udp=on", "inbound_pps=9+1", "vlan=7"]) == wanted
+    assert parse_settings(["vlan=7", "vlan=8"]) == {"vlan": 8}, "the last one counts"
+    with pytest.raises(UsageError, match=r"^vlan=x: "):
+        parse_settings(["udp=on", "vlan=x"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"sample_seconds": 60}, "sample_seconds=60: not below inactive_seconds, which is 60; a flow has to be"),
+        ({"sample_seconds": 899}, "sample_seconds=899: not below inactive_seconds, which is 60; "),
+        ({"inactive_seconds": 1}, "sample_seconds=1: not below inactive_seconds, which is 1; "),
+        ({"inbound_spike": 50}, "inbound_spike=50: not below inbound_max, which is 50; inbound_pps=PPS+SPIKE+MAX"),
+        ({"inbound_max": 5}, "inbound_spike=5: not below inbound_max, which is 5; "),
+    ],
+)
+def test_what_does_not_go_together(changes: dict[str, int], says: str) -> None:
+    with pytest.raises(UsageError, match=f"^{re.escape(says)}"):
+        check_together(DEFAULTS | changes)
+
+
+def test_what_does_go_together() -> None:
+    for changes in (
+        {},
+        {"sample_seconds": 59},
+        {"sample_seconds": 899, "inactive_seconds": 900},
+        {"inactive_seconds": 2},
+        {"inbound_spike": 999, "inbound_max": 1000},
+        {"inbound_spike": 0, "inbound_max": 1},
+    ):
+        check_together(DEFAULTS | changes)
+
+
+@pytest.mark.parametrize("program", ["fastpath_egress", "fastpath_ingress"])
+def test_the_defaults_are_those_of_the_c(program: str) -> None:
+    with Object.open(object_path(program)) as built:
+        values = {name: getattr(built.globals, name) for name in DEFAULTS}
+        section = built.btf.find(".data.settings", "DATASEC")
+        assert section is not None
+        assert sorted(name for name, _, _ in built.btf.layout(section)) == sorted(NAMES)
+    assert values == DEFAULTS
+    assert [type(value) for value in values.values()] == [type(value) for value in DEFAULTS.values()]
+
+
+def test_those_of_the_issue() -> None:
+    wanted = {"inactive_seconds": 60, "sample_seconds": 1, "max_resets_pps": 4000, "inbound_pps": 8_000_000}
+    wanted |= {"inbound_spike": 5, "inbound_max": 50, "wrap_packets": 4096, "vlan": -1}
+    assert DEFAULTS | wanted | dict.fromkeys(_SWITCHES, False) == DEFAULTS
+    assert set(_SWITCHES) | set(_NUMBERS) | {"vlan", "inbound_pps"} == set(NAMES)
+
+
+def test_a_version_without_the_setting() -> None:
+    with pytest.raises(EcbpfError, match=r"^udp: the fast path is of a version without this setting; ecbpf fastpa"):
+        TABLE.check(["monitor"], {"monitor": True, "udp": True})
+
+
+def test_what_is_measured() -> None:
+    cpus = os.cpu_count() or 1
+    one, many, unknown = (NetLink(f"eth{queues}", 2, bytes(6), rx_queues=queues) for queues in (1, 4096, 0))
+    assert measured([one]) == {"rx_cpus": 1, "rps_cpus": cpus}
+    assert measured([many]) == measured([unknown]) == {"rx_cpus": cpus, "rps_cpus": cpus}
+    assert measured([one, one])["rx_cpus"] == min(cpus, 2)
+
+
+@pytest.mark.parametrize("flows", [1, 3, 4, 5, 1000, 1_000_000, 2**28])
+def test_a_table_has_two_places_a_flow(flows: int) -> None:
+    assert sets_for(flows) * 8 >= 2 * flows
+    assert flows <= made_for(sets_for(flows)) < flows + 4
