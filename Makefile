@@ -69,7 +69,8 @@ test: lint
 
 test-vm: setup
 	@$(BIN)/python -m tests.vm.fetch --missing $(KERNEL)
-	@$(BIN)/python -m tests.vm --kernel $(KERNEL) -- $(BIN)/python -m pytest -q $(GUEST_PYTEST) tests/vm/guest
+	@$(BIN)/python -m tests.vm --kernel $(KERNEL) --timeout 900 -- \
+		$(BIN)/python -m pytest -q $(GUEST_PYTEST) tests/vm/guest
 
 test-kernels: setup
 	@$(BIN)/python -m tests.vm.fetch --missing $(KERNELS)

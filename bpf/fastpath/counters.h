@@ -54,14 +54,14 @@ struct fastpath_cpu {
 
 	/* inbound_limit.h */
 	__u64 wrap_start; /* ns */
-	__u32 packets; /* since then */
+	__u64 drop_until; /* ticks */
+	__u32 packets; /* since wrap_start */
 	__u32 drop_chance; /* of 2^16 */
-	__u32 drop_until; /* ticks */
 
 	/* reset_limit.h */
-	__u32 resets; /* in this epoch */
 	__u64 reset_epoch;
-	__u64 room[4];
+	__u64 resets; /* in this epoch */
+	__u64 room[3];
 };
 
 struct {

@@ -51,7 +51,7 @@ static __always_inline bool is_above_limit(struct fastpath_cpu *cpu)
 {
 	if (!cpu->drop_chance || (bpf_get_prandom_u32() & 0xffff) >= cpu->drop_chance)
 		return false;
-	if ((__s32)((__u32)FASTPATH_TICKS() - cpu->drop_until) > 0) {
+	if (FASTPATH_TICKS() > cpu->drop_until) {
 		cpu->drop_chance = 0;
 		return false;
 	}

@@ -129,7 +129,10 @@ static __always_inline __u64 flow_mix(__u64 hash, __u64 word)
 	return hash ^ hash >> 32;
 }
 
-/* The words of IPv4's keys that are 0 take no part. */
+/*
+ * The words of IPv4's keys that are 0 take no part. The last round takes nothing in: it
+ * makes of neighbouring ports, the last word, what looks like chance.
+ */
 static __always_inline __u64 flow_hash(const union flow_id *id, bool is_ip4)
 {
 	__u64 hash = hash_seed;
@@ -142,7 +145,8 @@ static __always_inline __u64 flow_hash(const union flow_id *id, bool is_ip4)
 		hash = flow_mix(hash, id->word[2]);
 		hash = flow_mix(hash, id->word[3]);
 	}
-	return flow_mix(hash, id->word[4]);
+	hash = flow_mix(hash, id->word[4]);
+	return flow_mix(hash, 0);
 }
 
 /* 1 if they are the same, without a branch that a CPU would have to guess. */

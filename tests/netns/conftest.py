@@ -11,7 +11,7 @@ from ecbpf.build import compile_object
 from ecbpf.chain.contents import programs
 from ecbpf.chain.occupant import Occupant
 from ecbpf.kernel.bpffs import BPFFS, mount_bpffs
-from ecbpf.kernel.probe import Answer, probe_tcx, probe_xdp_frags
+from ecbpf.kernel.probe import Answer, probe_live_frames, probe_tcx, probe_xdp_frags
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -27,6 +27,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 # A test is skipped where the kernel itself says that it lacks the feature, and fails everywhere else.
 needs_frags = pytest.mark.skipif(
     probe_xdp_frags() is Answer.NO, reason="no packets of several buffers before Linux 5.18"
+)
+needs_live_frames = pytest.mark.skipif(
+    probe_live_frames() is Answer.NO, reason="no test runs with live frames before Linux 5.18"
 )
 needs_tcx = pytest.mark.skipif(probe_tcx() is Answer.NO, reason="no tcx before Linux 6.6")
 

@@ -59,11 +59,13 @@ def by_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 def bare_interface(pair: Pair) -> Iterator[str]:
     """A bare interface; the test runs in its namespace, and leaves no pins."""
     with inside_namespace(pair.namespace):
-        yield pair.near
-        for name in names():
-            if name != "lo" and name in names():  # one end of a pair takes the other with it
-                sh(f"ip link del {name}")
-        sweep()
+        try:
+            yield pair.near
+        finally:
+            for name in names():
+                if name != "lo" and name in names():  # one end of a pair takes the other with it
+                    sh(f"ip link del {name}")
+            sweep()
         assert not os.path.exists(os.path.dirname(egress_folder()))
 
 

@@ -273,9 +273,9 @@ class Fastpath(Bare):
     def moved(self) -> dict[str, int]:
         """The counters that have moved since the last packet."""
         now = self._counts()
-        moved = now - self._before
+        moved = (now - self._before).tolist()
         self._before = now
-        return {self.counter_names[i]: int(moved[i]) for i in np.flatnonzero(moved)}
+        return {name: each for name, each in zip(self.counter_names, moved, strict=True) if each}
 
     def enter(self, frame: bytes) -> Outcome:
         """A packet comes in by the NIC."""
@@ -312,7 +312,7 @@ def hashes(keys: Any, seed: int, is_ip4: bool) -> Any:
     """flow_hash() of many keys, an array of struct flow_key as five words of 64 bits each."""
     hash_ = np.full(len(keys), seed, np.uint64)
     words = [keys[:, 0] | keys[:, 2] << np.uint64(32)] if is_ip4 else [keys[:, i] for i in range(4)]
-    for word in (*words, keys[:, 4]):
+    for word in (*words, keys[:, 4], np.uint64(0)):
         hash_ = (hash_ ^ word) * np.uint64(0x9E3779B97F4A7C15)
         hash_ ^= hash_ >> np.uint64(32)
     return hash_

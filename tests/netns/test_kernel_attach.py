@@ -25,7 +25,7 @@ from ecbpf.kernel.xdp import (
     replace_by_netlink,
 )
 from ecbpf.lab.namespace import inside_namespace
-from tests.netns.conftest import Pair, needs_tcx, sh
+from tests.netns.conftest import Pair, needs_live_frames, needs_tcx, sh
 
 FRAME = bytes.fromhex("ffffffffffff 020000000001 88b5") + bytes(50)
 COUNT = 200
@@ -238,6 +238,7 @@ def test_clsact_falls_in_for_tcx(wire: Wire, loaded: Object, monkeypatch: pytest
     assert attached.program_id() == loaded.programs["tc_first_prog"].id
 
 
+@needs_live_frames
 def test_live_frames_arrive_at_the_peer(wire: Wire, build: Callable[[str], str]) -> None:
     with Object.open(build("kernel_attach")) as sender, Object.open(build("kernel_attach")) as receiver:
         sender.globals.verdict = 3  # XDP_TX

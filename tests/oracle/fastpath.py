@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from functools import lru_cache
 from typing import NamedTuple
 
 from tests.oracle.fastpath_flows import Flow, FlowId, FlowTable, Place, Server
@@ -27,6 +28,9 @@ _RESETS_A_FLOW = 2
 _ANSWERS = 5
 _ANSWER_PAUSE = 10_000_000  # ns
 _ANSWER_SILENCE = 10  # seconds
+
+
+_parsed = lru_cache(64)(parse)  # bursts of the same
 
 
 class Decision(NamedTuple):
@@ -74,7 +78,7 @@ class Model:
             self._counts["broad_multi_pkts"] += frame[0] & 1
             self._counts = +self._counts
             return up
-        reason, packet = parse(frame)
+        reason, packet = _parsed(frame)
         if not self._is_plain(reason, packet):
             return up
         flow = self.flows.find(_id_of(packet))
@@ -208,7 +212,7 @@ class Model:
     ) -> Decision:
         """By an interface: its NIC, and its VLAN. from_ipvs: it has a mark, or this host would not route it."""
         self._counts = Counter(total_pkts_tc_tx=1)
-        reason, packet = parse(frame)
+        reason, packet = _parsed(frame)
         is_dropped = False
         if self._may_have_flow(reason, packet):
             tags = [vlan] * (vlan != 0) + [tci & 0xFFF for _, tci in packet.vlan]

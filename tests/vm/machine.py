@@ -17,9 +17,9 @@ CPUS = 2
 
 _VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
 
-# no mitigations, no audit: they cost, and guard nothing here. nokaslr: a panic's addresses can be looked up.
+# mitigations, audit: they cost, and guard nothing here. nokaslr: a panic's addresses can be looked up.
 # tsc=reliable: an emulated TSC fails the kernel's comparison with other clocks, and what replaces it is slow.
-# random.trust_cpu: nothing waits for randomness.  oops=panic, panic=-1: a bug ends the guest.
+# random.trust_cpu: nothing waits for randomness. oops=panic, panic=-1: a bug ends the guest.
 _ARGUMENTS = (
     "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic mitigations=off nokaslr tsc=reliable audit=0 "
     "random.trust_cpu=on"
@@ -80,6 +80,8 @@ def _served(tag: str, source: str, folder: str, cache: str) -> Iterator[None]:
         descriptor = listening.fileno()
         command = [_VIRTIOFSD, f"--fd={descriptor}", "-o", f"source={source},cache={cache},sandbox=chroot"]
         with _process(command, os.path.join(folder, f"{tag}.log"), (descriptor,)):
+            # Or nobody notices when the server is not there.
+            listening.close()
             yield
 
 

@@ -14,7 +14,7 @@ from ecbpf.lab.topology import BRIDGE, Node, Port, Topology
 
 __all__ = ["LabStatus", "NodeStatus", "PortStatus", "status"]
 
-_DEFAULTS = {"-4": "0.0.0.0/0", "-6": "::/0"}
+_DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,19 @@ def _node_status(node: Node, topology: Topology, links: Links) -> NodeStatus:
             problems.append(f"no such interface: {BRIDGE}")
         problems += _missing_routes(node)
         problems += [problem for duty in node.duties for problem in duty.problems(node.namespace)]
+    joined = _memberships(node, topology) if found else set()
     interfaces = []
     for wire in topology.wires:
         for port, peer in (wire, wire[::-1]):
             if port.node == node:
-                interfaces.append(_port_status(port, peer, links))
+                interfaces.append(_port_status(port, peer, links, joined))
                 for tagged in port.tagged:
                     name = port.tagged_name(tagged)
                     interfaces.append(_interface_status(name, tagged.addresses, found.get(name)))
     return NodeStatus(node.name, node.namespace, tuple(problems), tuple(interfaces))
 
 
-def _port_status(port: Port, peer: Port, links: Links) -> PortStatus:
+def _port_status(port: Port, peer: Port, links: Links, joined: set[tuple[str, int, bool]]) -> PortStatus:
     link = link_of(links, port)
     if link is None:
         return _interface_status(port.name, port.addresses, link)
@@ -95,7 +96,11 @@ def _port_status(port: Port, peer: Port, links: Links) -> PortStatus:
         problems.append("no XDP program, so what the other end sends with XDP_TX is stuck")
     if port.node.is_switch and link.get("master") != BRIDGE:
         problems.append(f"no port of {BRIDGE}")
-    problems += _missing_memberships(port)
+    problems += [
+        f"not in VLAN {member.vlan}"
+        for member in port.memberships
+        if (port.name, member.vlan, member.untagged) not in joined
+    ]
     return _interface_status(port.name, port.addresses, link, problems)
 
 
@@ -124,24 +129,23 @@ def _missing_addresses(wanted: tuple[str, ...], link: Link) -> list[str]:
 def _missing_routes(node: Node) -> list[str]:
     if not node.routes:
         return []
-    found = {
-        (_DEFAULTS[family] if route["dst"] == "default" else route["dst"], route.get("gateway"))
-        for family in ("-4", "-6")
-        for route in json.loads(run("ip", "-n", node.namespace, family, "-json", "route", "show"))
-    }
-    return [f"no route to {route.prefix}" for route in node.routes if (route.prefix, route.via) not in found]
+    # Of all tables, and so of both families.
+    listing = json.loads(run("ip", "-n", node.namespace, "-json", "route", "show", "table", "all"))
+    found = {(route["dst"], route.get("gateway")) for route in listing}
+    return [
+        f"no route to {route.prefix}"
+        for route in node.routes
+        if ("default" if route.prefix in _DEFAULTS else route.prefix, route.via) not in found
+    ]
 
 
-def _missing_memberships(port: Port) -> list[str]:
-    if not port.memberships:
-        return []
-    listing = run("bridge", "-n", port.namespace, "-json", "vlan", "show", "dev", port.name)
-    found = {
-        (vlan["vlan"], "PVID" in vlan.get("flags", ()))
+def _memberships(node: Node, topology: Topology) -> set[tuple[str, int, bool]]:
+    """What ports of a switch are in which VLANs, and whether without a tag."""
+    if not any(port.memberships for port in topology.ports(node)):
+        return set()
+    listing = run("bridge", "-n", node.namespace, "-json", "vlan", "show")
+    return {
+        (entry["ifname"], vlan["vlan"], "PVID" in vlan.get("flags", ()))
         for entry in json.loads(listing)
-        if entry["ifname"] == port.name
         for vlan in entry["vlans"]
     }
-    return [
-        f"not in VLAN {member.vlan}" for member in port.memberships if (member.vlan, member.untagged) not in found
-    ]

@@ -40,7 +40,7 @@ class open_download:  # noqa: N801
 
     def __init__(self, vip: str, path: str) -> None:
         self._start = time.monotonic()
-        self._connection = http.client.HTTPConnection(vip, timeout=_PATIENCE)
+        self._connection = http.client.HTTPConnection(vip, 80, timeout=_PATIENCE)
         with lab.inside(CLIENT):
             self._connection.connect()
         self._connection.request("GET", f"/{path}")

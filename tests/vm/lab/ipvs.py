@@ -33,6 +33,11 @@ def servers_of(vip: str) -> list[str]:
 
 def inbound_packets(vip: str) -> int:
     """The packets that IPVS itself has forwarded for a VIP."""
-    shown = run_in(DIRECTOR, "ipvsadm", "-Ln", "--stats", "--exact", *key_of(vip)).splitlines()
-    # After two lines of heading: the service, with connections, packets in, packets out, ...
-    return int(shown[3].split()[-4])
+    kind, name, *flag = key_of(vip)
+    head = [{"-t": "TCP", "-f": "FWM"}[kind], name, *(["IPv6"] if flag else [])]
+    # Asked for one service alone, ipvsadm 1.31 says that nothing was counted if it is an IPv6 one.
+    for line in run_in(DIRECTOR, "ipvsadm", "-Ln", "--stats", "--exact").splitlines():
+        words = line.split()
+        if words[:-5] == head:
+            return int(words[-4])  # before it connections; after it packets out, bytes in, bytes out
+    raise LookupError(f"IPVS has no service {name}")
