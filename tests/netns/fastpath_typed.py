@@ -65,13 +65,8 @@ def snapshot() -> list[Any]:
     for interface in INTERFACES:
         occupant = look(interface)
         egress = egress_program(interface, EGRESS)
-        found.append(
-            (
-                interface,
-                slot_ids(occupant) if occupant is not None else None,
-                egress.id if egress is not None else None,
-            )
-        )
+        slots = slot_ids(occupant) if occupant is not None and occupant.is_root else None
+        found.append((occupant and occupant.program.id, slots, egress and egress.id))
     running = look_director()
     if running is not None:
         found += [parameters(running), running.table.info.id]

@@ -38,7 +38,7 @@ _LINES = [
     ("ecbpf fastpath load --flows 268435457", 64, "no number, 1 to 268435456"),
     (f"ecbpf fastpath load --flows {'9' * 5000}", 64, "no number, 1 to 268435456"),
     ("ecbpf fastpath load --flows 1e6", 64, "no number, 1 to 268435456"),
-    ("ecbpf fastpath load --flows 268435456", 1, "fastpath_flows"),
+    ("ecbpf fastpath load --flows 268435456", 1, "flow table: no memory for 268435456 flows; --flows fewer"),
     ("ecbpf fastpath unload -i nosuch0", 65, "nosuch0: no such interface"),
     ("ecbpf fastpath unload -i other0", 1, "fast path: not loaded on other0; ecbpf fastpath show"),
     ("ecbpf fastpath unload -i other0 -o bare0", 1, "fast path: not loaded on other0, bare0"),

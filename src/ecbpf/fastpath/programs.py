@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import secrets
 import time
 from typing import NamedTuple
@@ -11,6 +12,7 @@ from ecbpf.chain.occupant import kernel_name
 from ecbpf.chain.settings import Settings
 from ecbpf.chain.sharing import share_own
 from ecbpf.chain.subprogram import Subprogram
+from ecbpf.errors import EcbpfError, KernelError
 from ecbpf.fastpath.settings import DEFAULTS, SECTION, TABLE
 from ecbpf.kernel.globals import Globals, map_globals
 from ecbpf.kernel.map import Map
@@ -73,11 +75,11 @@ def load_egress(port: Port, running: dict[str, Map], flows: int | None, new_sett
 
     running: the director's maps, see maps_of(), to go on with; none: it makes new ones. flows: what the table is
     made for, None: as the running one. new_settings: how new ones begin where they are not the defaults.
-    Raises VerifierError, KernelError.
+    Raises VerifierError, EcbpfError (no memory for the table), KernelError.
     """
     new = Object.open(object_path("fastpath_egress"))
+    sets = _sets(running, flows)
     try:
-        sets = _sets(running, flows)
         new.resize_map(FLOWS, sets)
         new.globals.flow_sets = sets
         new.globals.ticks_a_second = ticks_a_second()
@@ -86,8 +88,10 @@ def load_egress(port: Port, running: dict[str, Map], flows: int | None, new_sett
         TABLE.write(new.globals, DEFAULTS | new_settings)
         share_own(new, running, but=() if _same_format(new, running) else (FLOWS,))
         new.load()
-    except BaseException:
+    except BaseException as error:
         new.close()
+        if isinstance(error, KernelError) and error.errno == errno.ENOMEM:
+            raise EcbpfError("flow table", f"no memory for {made_for(sets)} flows", "--flows fewer") from None
         raise
     return new
 
