@@ -13,7 +13,7 @@ from ecbpf.chain.settings import Settings
 from ecbpf.chain.sharing import share_own
 from ecbpf.chain.subprogram import Subprogram
 from ecbpf.errors import EcbpfError, KernelError
-from ecbpf.fastpath.settings import DEFAULTS, SECTION, TABLE
+from ecbpf.fastpath.settings import SECTION, TABLE
 from ecbpf.kernel.globals import Globals, map_globals
 from ecbpf.kernel.map import Map
 from ecbpf.kernel.object import Object
@@ -21,6 +21,7 @@ from ecbpf.netdev.links import NetLink
 from ecbpf.paths import object_path
 
 __all__ = [
+    "CONSTANTS",
     "DEFAULT_FLOWS",
     "DIRECTOR",
     "EGRESS",
@@ -38,7 +39,7 @@ __all__ = [
 SLOT = 7
 INGRESS, EGRESS = "xdp_fastpath_prog", "tc_fastpath_prog"
 FLOWS, CPUS, LOCAL, PORTS, LOCKS = (f"fastpath_{name}" for name in ("flows", "cpus", "local", "ports", "locks"))
-DIRECTOR = ".data.director"
+DIRECTOR, CONSTANTS = ".data.director", ".rodata"
 
 DEFAULT_FLOWS = 1_000_000
 _WAYS = 8  # FLOW_WAYS in table.h
@@ -85,7 +86,7 @@ def load_egress(port: Port, running: dict[str, Map], flows: int | None, new_sett
         new.globals.ticks_a_second = ticks_a_second()
         new.globals.egress_port, new.globals.egress_vlan = port
         new.globals.hash_seed = secrets.randbits(64)
-        TABLE.write(new.globals, DEFAULTS | new_settings)
+        TABLE.write(new.globals, new_settings)
         share_own(new, running, but=() if _same_format(new, running) else (FLOWS,))
         new.load()
     except BaseException as error:
@@ -104,7 +105,7 @@ def _sets(running: dict[str, Map], flows: int | None) -> int:
 
 def _same_format(new: Object, running: dict[str, Map]) -> bool:
     """Whether the flows of a running table mean the same to the new program (layout.h)."""
-    constants = running.get(".rodata")
+    constants = running.get(CONSTANTS)
     theirs = getattr(map_globals(constants), "fastpath_layout", None) if constants is not None else None
     return theirs is not None and theirs.format == new.globals.fastpath_layout.format
 
