@@ -40,8 +40,8 @@ _Setup = Callable[[ExitStack], Callable[[], float]]
 
 
 @functools.cache
-def _egress(stack: ExitStack, vlan: int) -> Object:
-    return stack.enter_context(load_egress(Port(_PORT.ifindex, vlan), {}, None, _SETTINGS))
+def _egress(stack: ExitStack) -> Object:
+    return stack.enter_context(load_egress(_PORT, {}, None, _SETTINGS))
 
 
 def _shared(egress: Object) -> dict[str, Map]:
@@ -49,9 +49,9 @@ def _shared(egress: Object) -> dict[str, Map]:
 
 
 @functools.cache
-def _chain(stack: ExitStack, filtered: int = 0, vlan: int = 0) -> tuple[Program, Object]:
+def _chain(stack: ExitStack, filtered: int = 0) -> tuple[Program, Object]:
     """The root, the fast path, and before it a filter with so many prefixes of each family listed."""
-    egress = _egress(stack, vlan)
+    egress = _egress(stack)
     ingress = Ingress(_shared(egress), _NIC, _PORT, set())
     subprograms = {SLOT: compiled("fastpath_ingress")} | ({FILTER_SLOT: compiled("filter")} if filtered else {})
     root, slots = load_slots(stack, subprograms, configure={SLOT: lambda new: ingress.configure(new, _NIC.name)})
@@ -64,9 +64,9 @@ def _learn(egress: Object, frame: bytes) -> None:
     egress.programs[EGRESS].test_run(frame, context=_FROM_IPVS)
 
 
-def _established(packet: str, *, filtered: int = 0, vlan: int = 0) -> _Setup:
+def _established(packet: str, *, filtered: int = 0) -> _Setup:
     def setup(stack: ExitStack) -> Callable[[], float]:
-        root, egress = _chain(stack, filtered, vlan)
+        root, egress = _chain(stack, filtered)
         _learn(egress, PACKETS[packet])
         for _ in range(_YOUNG):
             root.test_run(PACKETS[packet])
@@ -116,7 +116,7 @@ def _cold(family: int) -> _Setup:
 @functools.cache
 def _tables(stack: ExitStack) -> Object:
     """bench/bpf/flows.bpf.c, with the flows of the cold rows in both tables."""
-    egress = _egress(stack, 0)
+    egress = _egress(stack)
     new = stack.enter_context(Object.open(compiled("flows")))
     for name in (FLOWS, ".data.director"):
         new.share_map(name, egress.maps[name])
@@ -141,14 +141,14 @@ def _cold_lookup(name: str) -> _Setup:
     return setup
 
 
-def _hot_rows(packet: str, what: str, vlan: int = 0) -> list[Row]:
+def _hot_rows(packet: str, what: str) -> list[Row]:
     return [
         Row("fastpath", f"floor-{packet}", f"a bare `return XDP_PASS`: {what}", _bare(packet)),
         Row(
             "fastpath",
             f"established-{packet}",
             f"root and slot 7, to the server by XDP_TX: {what}",
-            _established(packet, vlan=vlan),
+            _established(packet),
             f"floor-{packet}",
             limit=_LIMIT,
         ),
@@ -169,7 +169,7 @@ def _filtered_row(packet: str) -> Row:
 ROWS = [
     *_hot_rows("ipv4-tcp", "IPv4"),
     _filtered_row("ipv4-tcp"),
-    *_hot_rows("vlan-ipv4-tcp", "IPv4, in and out by VLAN 5", vlan=5),
+    *_hot_rows("vlan-ipv4-tcp", "IPv4, in and out by VLAN 5"),
     *_hot_rows("ipv6-tcp", "IPv6"),
     _filtered_row("ipv6-tcp"),
     Row("fastpath", "floor-ipv4-udp", "a bare `return XDP_PASS`: UDP", _bare("ipv4-udp")),

@@ -19,14 +19,18 @@ from ecbpf.kernel.libbpf import TestRunOptions, lib, options
 from ecbpf.kernel.values import possible_cpus
 from ecbpf.netdev.addresses import mapped
 from ecbpf.paths import object_path
-from tests.oracle.fastpath import FORWARDED_BY, NIC_MAC, PORT, TICKS_A_SECOND, Settings
+from tests.oracle.fastpath import PORT, TICKS_A_SECOND
 from tests.oracle.fastpath_flows import WAYS, FlowId, Place
+from tests.oracle.fastpath_packets import NIC_MAC
+from tests.oracle.fastpath_settings import Settings
 
 __all__ = ["DROPPED", "LET_BY", "Bare", "Entry", "Fastpath", "Outcome", "Runner", "key_of", "places_of", "sk_buff"]
 
 VERDICTS = {0: "XDP_ABORTED", 1: "XDP_DROP", 2: "XDP_PASS", 3: "XDP_TX", 4: "XDP_REDIRECT"}
 LET_BY, DROPPED = "TC_ACT_UNSPEC", "TC_ACT_SHOT"
 _AT_TC = {0xFFFFFFFF: LET_BY, 2: DROPPED}
+_SECTIONS = {".data.settings", ".data.director", ".data.clock"}
+_FORWARDED_BY = 1  # any ifindex
 _ROOM = 64 * 1024
 # struct __sk_buff, in words
 _MARK, _INGRESS_IFINDEX, _WORDS = 2, 9, 48
@@ -141,13 +145,13 @@ class Bare:
         new.globals.egress_port, new.globals.egress_vlan = port, vlan
         new.load()
         for name, each in new.maps.items():
-            if (name.startswith("fastpath_") and "." not in name) or kernel_name(name) in _SECTIONS:
-                self.shared.setdefault(kernel_name(name) if "." in name else name, each)
+            if _short(name) in _SECTIONS or _short(name).startswith("fastpath_"):
+                self.shared.setdefault(_short(name), each)
         return new
 
     def _share(self, other: Object) -> None:
         for name in other.map_names:
-            existing = self.shared.get(kernel_name(name) if "." in name else name)
+            existing = self.shared.get(_short(name))
             if existing is not None:
                 other.share_map(name, existing)
         other.globals.flow_sets = self.sets
@@ -211,7 +215,9 @@ class Bare:
         self.close()
 
 
-_SECTIONS = {".data.settings", ".data.director", ".data.clock"}
+def _short(name: str) -> str:
+    """A map's name in all objects alike: that of a section begins with the object's."""
+    return kernel_name(name) if "." in name else name
 
 
 class Fastpath(Bare):
@@ -291,7 +297,7 @@ class Fastpath(Bare):
         port: int = PORT,
         vlan: int = 0,
         mark: int = 1,
-        came_by: int = FORWARDED_BY,
+        came_by: int = _FORWARDED_BY,
     ) -> Outcome:
         """A packet goes out. came_by: the ifindex it came in by; 0: it is this host's own."""
         runner = self._out[port, vlan]

@@ -1,6 +1,5 @@
 """Programs at tc egress: attach, replace and take off, beside those of strangers."""
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -24,6 +23,7 @@ from tests.netns.egress_steps import (
     Load,
     bare_interface,
     by_way,
+    is_tidy,
     no_tcx,
     pins,
     put,
@@ -66,7 +66,7 @@ def test_attach_replace_take_off(near: str, pair: Pair, new: Load, way: str) -> 
     assert egress_interfaces(OURS) == [pair.far]
     assert take_off(near) is False
     assert take_off(pair.far) is True
-    assert not os.path.exists(os.path.dirname(egress_folder())), "the last pin goes, and its folders with it"
+    assert is_tidy(), "the last pin goes, and its folders with it"
 
 
 def test_no_frame_leaves_uncounted_while_it_is_replaced(near: str, pair: Pair, new: Load, way: str) -> None:
@@ -205,7 +205,7 @@ def test_root_array_and_egress_program_go_their_own_ways(near: str, new: Load, w
     sweep()
     assert seen_of(near, second) == [COUNT]
     take_off(near)
-    assert not os.path.exists(os.path.dirname(egress_folder()))
+    assert is_tidy()
 
 
 def test_what_is_no_program_for_tc_is_refused(near: str, build: Callable[[str], str], way: str) -> None:

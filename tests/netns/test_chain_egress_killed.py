@@ -52,6 +52,12 @@ def every_version(interface: str) -> list[int | None]:
     return [version_of(open_program(number)) for number in ids]
 
 
+def was_killed(done: subprocess.CompletedProcess[str]) -> bool:
+    """Not where another command, busy at the same time with interfaces of its own, made for fewer calls."""
+    assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL, 0), done
+    return done.returncode != 0
+
+
 @pytest.mark.parametrize(
     ("verb", "held"), [("put", False), ("put", True), ("off", True)], ids=["attach", "replace", "take off"]
 )
@@ -75,10 +81,11 @@ def test_killed(
     points = [(call, number) for call, number, line in calls if EVERY_CALL or not HARMLESS.match(line)]
     assert len(points) >= 2, "the command changes nothing?"
     found = []
+    kills = 0
     for turn, (call, number) in enumerate(points):
         prepare()
         done = disturbed(words, call, number, "signal=KILL")
-        assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), (call, number, done)
+        kills += was_killed(done)
         # The kernel takes a link that was not pinned yet off as its process ends.
         until(lambda: every_version(near) in (old, changed))
         found.append(every_version(near))
@@ -86,6 +93,7 @@ def test_killed(
         assert running(near) == (found[-1][0] if found[-1] else None)
         next_command(turn, near, new)
     take_off(near)
+    assert kills > len(points) // 2
     assert found[0] == old
     assert found[-1] == changed or way == "clsact", "the change is before the last step"
 
@@ -131,7 +139,7 @@ def test_killed_while_pins_get_their_places(
     assert sum(call == "rename" for call, _ in points) == 2
     for call, number in points:
         prepare()
-        disturbed(words, call, number, "signal=KILL")
+        was_killed(disturbed(words, call, number, "signal=KILL"))
         assert every_version(near) in ([1], [NEW]), f"killed at {call} {number}"
         assert every_version(pair.far) == [2], f"killed at {call} {number}"
         assert put(near, ours) == "egress program replaced (tcx)"
@@ -145,15 +153,23 @@ def test_no_room_for_a_pin_or_folder(
 ) -> None:
     words = command("put", near, build("egress_count"), way)
     sweep()
-    calls = system_calls(words, tmp_path / "strace")
-    makes = [(call, number) for call, number, line in calls if re.match(r"bpf\(BPF_OBJ_PIN|mkdir\(.*= 0", line)]
-    assert len(makes) == 3
-    take_off(near)
-    for call, number in makes:
+    turn = 0
+    for _ in range(10):
+        take_off(near)
+        makes = _makes(words, tmp_path / "strace")
+        if turn == len(makes):
+            break
+        take_off(near)
+        call, number = makes[turn]
         done = disturbed(words, call, number, "error=ENOSPC")
-        assert done.returncode == 1, (call, number, done)
-        assert re.fullmatch(r"/sys/fs/bpf/ecbpf/.*: No space left on device \(ENOSPC\).*\n", done.stderr)
-        assert every_version(near) == []
-        assert pins() == []
-    subprocess.run(words, check=True, capture_output=True)
-    assert every_version(near) == [NEW]
+        assert every_version(near) == ([] if done.returncode else [NEW]), done
+        assert pins() == ([] if done.returncode else [str(index_of(near))]), done
+        # As in was_killed(): another call may have had that number.
+        turn += bool(re.fullmatch(r"/sys/fs/bpf/ecbpf/.*: No space left on device \(ENOSPC\).*\n", done.stderr))
+    assert turn == len(makes) >= 2
+
+
+def _makes(words: list[str], log: Path) -> list[tuple[str, int]]:
+    """Run the command; the calls by which it makes pins and folders."""
+    calls = system_calls(words, log)
+    return [(call, number) for call, number, line in calls if re.match(r"bpf\(BPF_OBJ_PIN|mkdir\(.*= 0", line)]

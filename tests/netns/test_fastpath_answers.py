@@ -75,7 +75,7 @@ def test_answer_byte_by_byte(fastpath: Fastpath, family: int, tags: bytes) -> No
             for fill in (b"\0", b"\xff"):
                 more: dict[str, Any] = {"tcp_options": options, "payload": fill * size, "tags": tags}
                 for tos, seq, ack in ((0, 0, 0), (0xFF, 2**32 - 1, 2**32 - 1), (0xB9, 1, 0x80000001)):
-                    frame = frame_of(flow, ACK, tos=tos, seq=seq, ack=ack, **more)
+                    frame = frame_of(flow, ACK, tos=tos, seq=seq, ack=ack, urgent=seq & 0xFFFF, **more)
                     answer = answer_to(fastpath, flow, frame)
                     assert answer == answer_by_scapy(frame)
                     assert not answer_faults(frame, answer)

@@ -8,17 +8,15 @@ from typing import NamedTuple
 from tests.oracle.fastpath_flows import Flow, FlowId, FlowTable, Place, Server
 from tests.oracle.fastpath_frames import to_server
 from tests.oracle.fastpath_limits import InboundLimit, ResetLimit
+from tests.oracle.fastpath_packets import ACK, FIN, NIC_MAC, RST, SYN
 from tests.oracle.fastpath_settings import VLAN_AS_LEARNED, Settings
 from tests.oracle.packet import Packet, parse
 
-__all__ = ["FORWARDED_BY", "NIC_MAC", "PORT", "TICKS_A_SECOND", "Decision", "Model", "Settings"]
+__all__ = ["PORT", "TICKS_A_SECOND", "Decision", "Model"]
 
 TICKS_A_SECOND = 1000
-NIC_MAC = b"\x02\0\0\0\0\x0a"
 PORT = 1  # ifindex of the NIC that ingress is on
-FORWARDED_BY = 1
 
-FIN, SYN, RST, ACK = 1, 2, 4, 16
 _TCP, _UDP = 6, 17
 _IP4, _IP6 = 0x0800, 0x86DD
 _UNREADABLE_L4 = {"REASON_L4_SHORT", "REASON_TCP_HEADER"}

@@ -27,6 +27,7 @@ def frame_of(
     ip_options: bytes = b"",
     seq: int = 1000,
     ack: int = 2000,
+    urgent: int = 0,
     tcp_options: bytes = b"",
     data_offset: int | None = None,
     payload: bytes = b"",
@@ -39,7 +40,7 @@ def frame_of(
         ports, addresses = ports[::-1], addresses[::-1]
     if flow.proto == TCP:
         words = 5 + len(tcp_options) // 4 if data_offset is None else data_offset
-        inside = struct.pack("!HHIIBBHHH", *ports, seq, ack, words << 4, flags, 500, 0x1234, 0)
+        inside = struct.pack("!HHIIBBHHH", *ports, seq, ack, words << 4, flags, 500, 0x1234, urgent)
         inside += tcp_options + payload
     elif flow.proto == UDP:
         inside = struct.pack("!HHHH", *ports, 8 + len(payload), 0) + payload
