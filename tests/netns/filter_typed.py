@@ -1,4 +1,4 @@
-"""Commands as a person types them, and what they leave behind: for the tests of the filter's."""
+"""Commands as a person types them; and what those of the filter leave behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from ecbpf.chain.attach import attach, detach
 from ecbpf.chain.occupant import find_root, look
-from ecbpf.cli import main, xdp_filter
+from ecbpf.cli import main, xdp_bypass_ipvs, xdp_filter
 from ecbpf.filter import lockout
 from ecbpf.filter.running import find_filter
 from ecbpf.filter.status import filter_status
@@ -22,8 +22,8 @@ from tests.netns.conftest import Pair, slot_ids
 
 __all__ = ["Typed", "command", "done", "roots", "snapshot", "typed"]
 
-_FACES = {"ecbpf": main.main, "xdp_filter": xdp_filter.main}
-_MODULES = {"ecbpf": "ecbpf.cli.main", "xdp_filter": "ecbpf.cli.xdp_filter"}
+_FACES = {"ecbpf": main.main, "xdp_filter": xdp_filter.main, "xdp_bypass_ipvs": xdp_bypass_ipvs.main}
+_MODULES = {name: main.__name__ if name == "ecbpf" else f"ecbpf.cli.{name}" for name in _FACES}
 
 
 class Typed(NamedTuple):

@@ -20,7 +20,7 @@ from ecbpf.kernel.xdp import GENERIC, NATIVE, OFFLOADED, XdpLink, create_link
 from ecbpf.netdev.interfaces import index_of
 from ecbpf.paths import object_path
 
-__all__ = ["attach", "attach_nop", "check_attach", "check_detach", "detach"]
+__all__ = ["attach", "attach_nop", "check_attach", "check_detach", "detach", "give_back"]
 
 _DRIVER_REFUSES = frozenset({errno.EINVAL, errno.ERANGE, errno.E2BIG, errno.EOPNOTSUPP})
 
@@ -99,6 +99,19 @@ def detach(interface: str) -> str:
         occupant.take_off()
         repair(interface)
         return "nop detached" if occupant.is_nop else "root array detached"
+
+
+def give_back(interface: str, before: Occupant | None) -> None:
+    """Take an attach() back. before: what look() found; it gets its place again.
+
+    To be called under pins.locked(). Raises EcbpfError, DataError, KernelError.
+    """
+    now = look(interface)
+    if before is None:
+        detach(interface)
+    elif now is not None:
+        now.replace(before.program)
+        repair(interface)
 
 
 def check_detach(interface: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ecbpf.cli.parser import add_interfaces, interfaces_of
+from ecbpf.cli.parser import add_interfaces, interfaces_of, whole_number
 from ecbpf.errors import UsageError
 
 __all__ = [
@@ -45,6 +45,8 @@ _VERBS = {
 }
 
 
+count = whole_number("number", 1, 2**28)
+
 ADDRS_IFS = "whose addresses are left to the kernel; '': this host's own again, VIPs aside"
 
 
@@ -83,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     made["exclude"].add_argument("addresses", metavar="ADDRESS", nargs="*", default=[], help="or A,B")
     made["exclude"].add_argument("--json", action="store_true", help="with list: as JSON")
     made["statsd"].add_argument("--host", metavar="H", help="of the daemon (127.0.0.1)")
-    made["statsd"].add_argument("--port", metavar="P", type=count, help="its port (8125)")
+    made["statsd"].add_argument("--port", metavar="P", type=whole_number("port", 1, 65535), help="its port (8125)")
 
 
 def _add_settings(parser: argparse.ArgumentParser, nargs: str) -> None:
@@ -91,13 +93,6 @@ def _add_settings(parser: argparse.ArgumentParser, nargs: str) -> None:
 
     parser.add_argument("settings", metavar="NAME=VALUE", nargs=nargs, help=f"NAME: {', '.join(NAMES)}")
     parser.add_argument("--force", action="store_true", help="take a vlan that this host has no interface for")
-
-
-def count(text: str) -> int:
-    """A number of things from the command line."""
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= 2**28:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {2**28}")
-    return int(text)
 
 
 def seconds(text: str) -> float:

@@ -8,7 +8,7 @@ import sys
 from contextlib import closing
 from typing import Any
 
-from ecbpf.cli.parser import add_interfaces, interfaces_of
+from ecbpf.cli.parser import add_interfaces, interfaces_of, whole_number
 from ecbpf.errors import UsageError
 
 __all__ = [
@@ -89,15 +89,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_statsd_arguments(parser: argparse.ArgumentParser, prefix: str) -> None:
     """Host, port, what to do at the end. prefix: of the flags."""
     parser.add_argument(f"--{prefix}host", metavar="H", help="of the daemon (127.0.0.1)")
-    parser.add_argument(f"--{prefix}port", metavar="P", type=_port, help="its port (8125)")
+    port = whole_number("port", 1, 65535)
+    parser.add_argument(f"--{prefix}port", metavar="P", type=port, help="its port (8125)")
     parser.add_argument(f"--{prefix}detach-on-exit", action="store_true", help="take the filter off when stopped")
-
-
-def _port(text: str) -> int:
-    """A port from the command line."""
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port, 1 to 65535")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -8,9 +8,10 @@ from ecbpf.netdev.interfaces import parse_list
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
-__all__ = ["Parser", "add_interfaces", "interfaces_of"]
+__all__ = ["Parser", "add_interfaces", "interfaces_of", "whole_number"]
 
 
 class _Formatter(argparse.HelpFormatter):
@@ -51,3 +52,15 @@ def interfaces_of(options: argparse.Namespace, *, needed: bool = True) -> list[s
     if needed and not found:
         raise UsageError("interface", "none given", "name one, or several separated by commas")
     return found
+
+
+def whole_number(what: str, low: int, high: int) -> "Callable[[str], int]":
+    """A type of arguments: decimal digits. what: they count or name, for errors."""
+
+    def parse(text: str) -> int:
+        is_number = text.isascii() and text.isdigit() and len(text) <= len(str(high))
+        if not is_number or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {what}, {low} to {high}")
+        return int(text)
+
+    return parse

@@ -104,20 +104,21 @@ def _act(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _roots(options: argparse.Namespace, interfaces: list[str]) -> Iterator[list[str]]:
-    """With -p off: a root array where there is none, which goes again if the block fails. Yields what was done."""
-    from ecbpf.chain.attach import attach, detach
+    """With -p off: root arrays where there are none, taken back if the block fails. Yields what was done."""
+    from ecbpf.chain.attach import attach, check_attach, give_back
     from ecbpf.chain.occupant import look
     from ecbpf.chain.pins import locked
 
     done: list[str] = []
+    how = {"generic": options.skb_mode, "force": options.force}
     with locked(), contextlib.ExitStack() as undo:
-        for interface in interfaces if options.program_array_mode == "off" else []:
-            occupant = look(interface)
-            if occupant is not None and occupant.is_root:
-                continue
-            done.append(f"{interface}: {attach(interface, generic=options.skb_mode, force=options.force)}")
-            if occupant is None:
-                undo.callback(detach, interface)
+        there = {interface: look(interface) for interface in interfaces if options.program_array_mode == "off"}
+        bare = {name: occupant for name, occupant in there.items() if occupant is None or not occupant.is_root}
+        for interface in bare:
+            check_attach(interface, **how)
+        for interface, occupant in bare.items():
+            done.append(f"{interface}: {attach(interface, **how)}")
+            undo.callback(give_back, interface, occupant)
         yield done
         undo.pop_all()
 

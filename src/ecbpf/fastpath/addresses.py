@@ -23,7 +23,7 @@ def parse_addresses(texts: list[str]) -> list[IpAddress]:
     found: list[IpAddress] = []
     for text in ",".join(texts).split(","):
         try:
-            found.append(ipaddress.ip_address(text.strip()))
+            found.append(ipaddress.ip_address(text.strip().replace("%", " ")))  # a scope is in no packet
         except ValueError:
             raise UsageError(repr(text), "no address", "give IPv4 or IPv6 addresses, without a length") from None
     return found

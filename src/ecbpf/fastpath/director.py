@@ -12,7 +12,7 @@ from ecbpf.errors import EcbpfError
 from ecbpf.fastpath.addresses import Addresses
 from ecbpf.fastpath.checks import check_settings
 from ecbpf.fastpath.counters import read_counters
-from ecbpf.fastpath.programs import CPUS, DIRECTOR, EGRESS, FLOWS, INGRESS, LOCAL, SLOT
+from ecbpf.fastpath.programs import CONSTANTS, CPUS, DIRECTOR, EGRESS, FLOWS, INGRESS, LOCAL, SLOT
 from ecbpf.fastpath.settings import SECTION, TABLE
 from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map
@@ -21,7 +21,7 @@ from ecbpf.netdev.interfaces import names
 
 __all__ = ["Director", "find_director", "ingress_interfaces", "look_director"]
 
-_NEEDED = frozenset({FLOWS, CPUS, LOCAL, SECTION, DIRECTOR})
+_NEEDED = frozenset({FLOWS, CPUS, LOCAL, SECTION, DIRECTOR, CONSTANTS})
 
 
 class Director:
@@ -53,9 +53,10 @@ class Director:
 
     def counters(self) -> dict[str, int]:
         """The counts since the fast path was loaded, by name. Raises KernelError."""
-        cpus = self.maps[CPUS]
-        assert cpus.btf is not None  # maps of ours have one
-        return read_counters(cpus, cpus.btf)
+        # The map may be one of an older version, whose BTF knows fewer.
+        btf = self.maps[CONSTANTS].btf
+        assert btf is not None  # maps of ours have one
+        return read_counters(self.maps[CPUS], btf)
 
 
 def look_director() -> Director | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import secrets
 import time
 from typing import NamedTuple
@@ -11,7 +12,8 @@ from ecbpf.chain.occupant import kernel_name
 from ecbpf.chain.settings import Settings
 from ecbpf.chain.sharing import share_own
 from ecbpf.chain.subprogram import Subprogram
-from ecbpf.fastpath.settings import DEFAULTS, SECTION, TABLE
+from ecbpf.errors import EcbpfError, KernelError
+from ecbpf.fastpath.settings import SECTION, TABLE
 from ecbpf.kernel.globals import Globals, map_globals
 from ecbpf.kernel.map import Map
 from ecbpf.kernel.object import Object
@@ -19,6 +21,7 @@ from ecbpf.netdev.links import NetLink
 from ecbpf.paths import object_path
 
 __all__ = [
+    "CONSTANTS",
     "DEFAULT_FLOWS",
     "DIRECTOR",
     "EGRESS",
@@ -36,7 +39,7 @@ __all__ = [
 SLOT = 7
 INGRESS, EGRESS = "xdp_fastpath_prog", "tc_fastpath_prog"
 FLOWS, CPUS, LOCAL, PORTS, LOCKS = (f"fastpath_{name}" for name in ("flows", "cpus", "local", "ports", "locks"))
-DIRECTOR = ".data.director"
+DIRECTOR, CONSTANTS = ".data.director", ".rodata"
 
 DEFAULT_FLOWS = 1_000_000
 _WAYS = 8  # FLOW_WAYS in table.h
@@ -73,21 +76,23 @@ def load_egress(port: Port, running: dict[str, Map], flows: int | None, new_sett
 
     running: the director's maps, see maps_of(), to go on with; none: it makes new ones. flows: what the table is
     made for, None: as the running one. new_settings: how new ones begin where they are not the defaults.
-    Raises VerifierError, KernelError.
+    Raises VerifierError, EcbpfError (no memory for the table), KernelError.
     """
     new = Object.open(object_path("fastpath_egress"))
+    sets = _sets(running, flows)
     try:
-        sets = _sets(running, flows)
         new.resize_map(FLOWS, sets)
         new.globals.flow_sets = sets
         new.globals.ticks_a_second = ticks_a_second()
         new.globals.egress_port, new.globals.egress_vlan = port
         new.globals.hash_seed = secrets.randbits(64)
-        TABLE.write(new.globals, DEFAULTS | new_settings)
+        TABLE.write(new.globals, new_settings)
         share_own(new, running, but=() if _same_format(new, running) else (FLOWS,))
         new.load()
-    except BaseException:
+    except BaseException as error:
         new.close()
+        if isinstance(error, KernelError) and error.errno == errno.ENOMEM:
+            raise EcbpfError("flow table", f"no memory for {made_for(sets)} flows", "--flows fewer") from None
         raise
     return new
 
@@ -100,7 +105,7 @@ def _sets(running: dict[str, Map], flows: int | None) -> int:
 
 def _same_format(new: Object, running: dict[str, Map]) -> bool:
     """Whether the flows of a running table mean the same to the new program (layout.h)."""
-    constants = running.get(".rodata")
+    constants = running.get(CONSTANTS)
     theirs = getattr(map_globals(constants), "fastpath_layout", None) if constants is not None else None
     return theirs is not None and theirs.format == new.globals.fastpath_layout.format
 
