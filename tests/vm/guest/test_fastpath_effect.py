@@ -21,20 +21,33 @@ def fastpath(director: Topology) -> Iterator[FastPath]:
         yield found
 
 
+def upload(vip: str) -> tuple[float, int]:
+    """An upload by iperf3: Mbit/s, and segments that were sent again. Nothing was wrong with any packet."""
+    before = tcp_counts(*ENDS)
+    own = tcp_counts("director/director")
+    with iperf_servers(vip):
+        said = iperf(vip, "-t", str(SECONDS))
+    # An iperf3 server ends with data of its client unread, and so by a RST; but not the director.
+    wrong = trouble(before, tcp_counts(*ENDS)).keys() - {"OutRsts", "EstabResets"}
+    assert not wrong
+    assert trouble(own, tcp_counts("director/director")) == {}
+    return said["end"]["sum_received"]["bits_per_second"] / 1e6, said["end"]["sum_sent"]["retransmits"]
+
+
 @FAMILIES
 def test_an_upload_stands_still_in_ipvs(fastpath: FastPath, vip: str) -> None:
     """The client's packets are all there are on the director: 98% of them or more pass IPVS by."""
+    alone, again_alone = upload(vip)
     fastpath.load()
-    ipvs, ours, tcp = inbound_packets(vip), fastpath.counts(), tcp_counts(*ENDS)
-    with iperf_servers(vip):
-        said = iperf(vip, "-t", str(SECONDS))
+    ipvs, ours = inbound_packets(vip), fastpath.counts()
+    speed, again = upload(vip)
     by_ipvs = inbound_packets(vip) - ipvs
     past = fastpath.counts()["total_bypassed_pkts"] - ours["total_bypassed_pkts"]
-    speed = said["end"]["sum_received"]["bits_per_second"] / 1e6
-    print(f"{past} packets past IPVS, {by_ipvs} by it: {past / (past + by_ipvs):.2%}; {speed:.0f} Mbit/s")
+    print(f"{past} packets past IPVS, {by_ipvs} by it: {past / (past + by_ipvs):.2%}")
+    print(f"IPVS alone {alone:.0f} Mbit/s, {again_alone} sent again; with it {speed:.0f} Mbit/s, {again}")
     assert past > 2000
     assert past >= 0.98 * (past + by_ipvs)
-    assert trouble(tcp, tcp_counts(*ENDS)) == {}
+    assert again <= again_alone + (past + by_ipvs) // 50
 
 
 @FAMILIES
@@ -59,6 +72,7 @@ def test_monitoring_leaves_all_to_ipvs(fastpath: FastPath, vip: str) -> None:
     by_ipvs = inbound_packets(vip) - ipvs
     counts = fastpath.counts()
     seen = counts["tcp_pkts"] - ours["tcp_pkts"]
+    print(f"{seen} packets, {by_ipvs} of them by IPVS")
     assert by_ipvs == seen
     assert counts["total_bypassed_pkts"] - ours["total_bypassed_pkts"] >= 0.9 * seen  # would have been
 

@@ -1,5 +1,6 @@
 """What IPVS of the director's lab counts and has, and what its operator does to it."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,7 +46,9 @@ def servers_of(vip: str) -> list[str]:
 
 
 def inbound_packets(vip: str) -> int:
-    """The packets that IPVS itself has forwarded for a VIP."""
+    """The packets that IPVS itself has forwarded for a VIP until now; takes the time that it takes to know."""
+    # IPVS adds its CPUs' counts up every two seconds (estimation_timer()), and tells the sums.
+    time.sleep(2.5)
     kind, name, *flag = key_of(vip)
     head = [{"-t": "TCP", "-f": "FWM"}[kind], name, *(["IPv6"] if flag else [])]
     # Asked for one service alone, ipvsadm 1.31 says that nothing was counted if it is an IPv6 one.

@@ -10,7 +10,7 @@ __all__ = ["ENDS", "tcp_counts", "trouble"]
 # Who has an end of the downloads' connections, and who would answer for packets that IPVS did not take.
 ENDS = ("director/client", "director/real1", "director/real2", "director/director")
 
-# Of a connection that went as it should there is none of these.
+# Of a connection that went as it should, and that both ends have closed, there is none of these.
 _TROUBLE = ("AttemptFails", "EstabResets", "OutRsts", "InErrs", "InCsumErrors")
 
 
