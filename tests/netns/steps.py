@@ -13,8 +13,9 @@ from pathlib import Path
 from ecbpf.chain.attach import attach, attach_nop, detach
 from ecbpf.chain.contents import programs
 from ecbpf.chain.occupant import look
-from ecbpf.chain.pins import folder_of
+from ecbpf.chain.pins import egress_folder, folder_of
 from ecbpf.chain.slots import put
+from ecbpf.fastpath.load import unload_fastpath
 from ecbpf.filter.batch import batch_of
 from ecbpf.filter.change import list_prefixes
 from ecbpf.filter.files import lines_of
@@ -23,10 +24,11 @@ from ecbpf.filter.running import attach_filter, find_filter
 from ecbpf.filter.subprogram import PROGRAM, SLOT
 from ecbpf.kernel.uapi import XDP_DROP
 from tests.netns.conftest import sh
+from tests.netns.fastpath_steps import FASTPATH_CASES, FASTPATH_LOADS, FASTPATH_UNLOADS, fastpath_of, is_anywhere
 from tests.netns.frames import FLOOD, FLOOD6
 from tests.netns.verdict import Verdict
 
-__all__ = ["CASES", "command_of", "ecbpf", "state_of", "system_calls", "tidy"]
+__all__ = ["CASES", "between", "command_of", "ecbpf", "state_of", "system_calls", "tidy"]
 
 CALLS = "bpf,flock,mkdir,rmdir,rename,unlink,sendto"
 
@@ -34,15 +36,15 @@ State = tuple[object, ...]
 
 
 def state_of(interface: str) -> State:
-    """What packets meet on the interface."""
+    """What packets meet on the interface; last, what is at egress."""
     occupant = look(interface)
     if occupant is None:
-        return ("nothing",)
+        return ("nothing", *fastpath_of(interface))
     if not occupant.is_root:
-        return (occupant.program.name,)
+        return (occupant.program.name, *fastpath_of(interface))
     slots = [program.full_name() if program else None for program in programs(occupant)]
     verdicts = [occupant.program.test_run(frame).retval for frame in (FLOOD, FLOOD6)]
-    return (occupant.mode, *verdicts, *slots, *_filter_of(interface, slots[SLOT]))
+    return (occupant.mode, *verdicts, *slots, *_filter_of(interface, slots[SLOT]), *fastpath_of(interface))
 
 
 def _filter_of(interface: str, name: str | None) -> State:
@@ -129,7 +131,17 @@ CASES: dict[str, tuple[Callable[[str, str], None], list[str]]] = {
     "allow": (a_filter, ["filter", "allow", "-i", "IF", "10.1.0.0/16", "2001:db8:1::1"]),
     "load": (a_filter, ["filter", "load", "-i", "IF", "--replace", "LIST"]),
     "empty a slot": (a_filled_root, ["detach", "IF", "--slot", "2"]),
+    **FASTPATH_CASES,
 }
+
+
+def between(case: str, old: State, new: State) -> list[State]:
+    """The states that a command of several changes may leave behind, besides: egress first, and last."""
+    if case in FASTPATH_LOADS:
+        return [(*old[:-1], new[-1])]
+    if case in FASTPATH_UNLOADS:
+        return [(*new[:-1], old[-1])]
+    return []
 
 
 def command_of(case: str, interface: str, built: str) -> list[str]:
@@ -140,6 +152,8 @@ def command_of(case: str, interface: str, built: str) -> list[str]:
 
 def tidy(interface: str) -> None:
     """Back to nothing; only what has been put there by force needs it too."""
+    if is_anywhere():
+        unload_fastpath()
     if look(interface) is not None:
         attach(interface, force=True)
         detach(interface)
@@ -148,3 +162,4 @@ def tidy(interface: str) -> None:
         detach(interface)
     assert look(interface) is None
     assert not os.path.exists(folder_of(interface))
+    assert not os.path.exists(egress_folder())
