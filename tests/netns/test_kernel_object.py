@@ -153,6 +153,8 @@ def test_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, l
             opened.load()
         error = refusal.value
         assert error.what == f"{path}, refused"
+        if name == "global" and "is not supported yet" in error.summary:
+            pytest.skip("no pointers to memory for global functions before Linux 5.12 (e5069b9c23b3)")
         assert reason in error.summary
         assert "\n" not in str(error)
         assert (error.errno, error.exit_status) != (0, 0)

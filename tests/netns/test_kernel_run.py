@@ -17,7 +17,7 @@ from ecbpf.kernel import Object, bpffs, open_program, probe
 from ecbpf.kernel.probe import Answer
 from ecbpf.kernel.tracepipe import lines
 from ecbpf.kernel.uapi import MAP_HASH, MAP_RINGBUF, PROG_SCHED_CLS, PROG_XDP
-from tests.netns.conftest import needs_live_frames
+from tests.netns.conftest import needs_frags, needs_live_frames
 
 PACKET = bytes(range(64))
 TRACE_PRINTK, OVERRIDE_RETURN, NO_SUCH_HELPER = 6, 58, 9999
@@ -57,10 +57,14 @@ def test_repeats_are_made_and_timed(loaded: Object) -> None:
     assert 0 < run.duration < 100_000
 
 
+@needs_frags  # which came with the check: 1c1949982524
 def test_what_the_kernel_takes_for_no_packet(loaded: Object) -> None:
     for bad in (b"", bytes(13)):
         with pytest.raises(KernelError, match=r"EINVAL"):
             loaded.programs["xdp_first_prog"].test_run(bad)
+
+
+def test_what_the_kernel_takes_for_no_context(loaded: Object) -> None:
     with pytest.raises(KernelError):
         loaded.programs["xdp_first_prog"].test_run(PACKET, context=b"\xff" * 24)
 

@@ -70,3 +70,9 @@ def test_the_table() -> None:
 
 def test_what_is_left_out_is_there_to_be_left_out() -> None:
     assert [path for path in suite.LEFT_OUT if not os.path.exists(path.split("::")[0])] == []
+
+
+def test_a_test_that_is_left_out_runs_if_it_is_named() -> None:
+    left_out = "tests/netns/test_packet.py::test_many_random_frames"
+    assert f"--deselect={left_out}" in suite.arguments(["tests/netns/test_packet.py"])
+    assert f"--deselect={left_out}" not in suite.arguments([left_out])

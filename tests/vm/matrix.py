@@ -55,7 +55,7 @@ def _on_each(options: argparse.Namespace) -> int:
     names = re.split(r"[ ,]+", options.kernels.strip())
     # All of them, before an hour is spent on the first.
     images = [find_image(find_kernel(name)) for name in dict.fromkeys(names)]
-    results = [_on(image, options.tests or suite.arguments(), options.timeout) for image in images]
+    results = [_on(image, suite.arguments(options.tests), options.timeout) for image in images]
     print(table(results))
     return 1 if any(result.failed or result.error for result in results) else 0
 

@@ -51,11 +51,13 @@ def mount_bpffs(path: str = BPFFS) -> None:
 
 def _in_private_mount_namespace() -> bool:
     """Whether some ancestor of this process is in another mount namespace than it."""
-    own = os.stat("/proc/self/ns/mnt").st_ino
+    own = os.stat("/proc/self/ns/mnt")
     pid = os.getppid()
     while pid > 0:
         try:
-            if os.stat(f"/proc/{pid}/ns/mnt").st_ino != own:
+            other = os.stat(f"/proc/{pid}/ns/mnt")
+            # Linux 5.10 answers who may not look with the link itself, in proc.
+            if other.st_dev == own.st_dev and other.st_ino != own.st_ino:
                 return True
         except PermissionError:
             pass  # PID 1, on hardened machines

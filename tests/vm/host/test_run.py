@@ -32,10 +32,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_command_is_as_if_it_ran_here(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     share = tmp_path_factory.mktemp("share")
     (share / "in").write_text("given")
+    kept = folder / "kept"
+    kept.write_text("as it was")
     script = """
-        pwd; cat /run/share/in - >/run/share/out; echo '*' "$1" >&2
+        pwd; cat /run/share/in - >/run/share/out; echo '*' "$1" >&2; echo gone >"$2"
         echo soon >/dev/stdout; sleep 1; echo later; exit 7"""
-    words = ("--share", str(share), "--", "bash", "-c", script, "bash", "two  words")
+    words = ("--share", str(share), "--", "bash", "-c", script, "bash", "two  words", str(kept))
     with subprocess.Popen(
         [*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:
@@ -49,6 +51,7 @@ def test_a_command_is_as_if_it_ran_here(folder: Path, tmp_path_factory: pytest.T
     assert errors.splitlines()[1:] == ["* two  words"]
     assert run.returncode == 7
     assert (share / "out").read_text() == "given"
+    assert kept.read_text() == "as it was"
 
 
 def test_what_is_not_done_in_time_is_ended(folder: Path) -> None:
