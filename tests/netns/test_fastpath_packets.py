@@ -110,11 +110,12 @@ def test_generations(fastpath: Fastpath) -> None:
     flow = flow_of(4)
     frame = frame_of(flow)
     put(fastpath, prepare(fastpath, Settings(), 1000), flow)
+    entry = fastpath.find(flow)
+    assert entry
+    assert entry.flow.generation == fastpath.globals.address_generation - 1  # of which it was learned
     fastpath.globals.address_generation += 1
     generation = fastpath.globals.address_generation
     assert fastpath.enter(frame).verdict == "XDP_TX"
-    entry = fastpath.find(flow)
-    assert entry
     assert entry.flow.generation == generation
     fastpath.local[flow.vip.ljust(16, b"\0")] = 2  # nobody says so
     assert fastpath.enter(frame).verdict == "XDP_TX"
