@@ -11,6 +11,7 @@ from tests.netns.fastpath_egress_cases import TAG, Case, cases
 from tests.netns.fastpath_kernel import LET_BY, Fastpath, Runner, sk_buff
 from tests.netns.fastpath_state import MACS, MOMENTS, OTHER_PORT, member, prepare, put
 from tests.oracle.fastpath import PORT
+from tests.oracle.fastpath_flows import WAYS
 from tests.oracle.fastpath_packets import frame_of
 from tests.oracle.fastpath_settings import Settings
 
@@ -125,3 +126,21 @@ def test_tags_beside_the_packet(
                 assert entry
                 assert entry.flow.vlan == vlan
                 assert moved == {"lru_reuse_nonsyns" if known else "lru_alloc_nonsyns": 1}
+
+
+@pytest.mark.parametrize("now", MOMENTS)
+def test_who_gives_way(build: Build, now: float) -> None:
+    """Who was silent longest; not whom another CPU heard after this one had looked at the clock."""
+    flows = [flow_of(4, port=port) for port in range(10)]
+    with Fastpath(build, sets=1) as fastpath:
+        for silent in range(WAYS):
+            prepare(fastpath, Settings(), now)
+            for flow in flows[:WAYS]:
+                fastpath.leave(frame_of(flow, macs=MACS))
+            entry = fastpath.find(flows[silent])
+            assert entry
+            entry.set.seen[:] = [(fastpath.clock.ticks + 1) % 2**32] * WAYS
+            entry.set.seen[entry.way] = (fastpath.clock.ticks - 1) % 2**32
+            fastpath.leave(frame_of(flows[8], macs=MACS))
+            known = [bool(fastpath.find(flow)) for flow in flows]
+            assert known == [place != silent for place in range(WAYS)] + [True, False]
