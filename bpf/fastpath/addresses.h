@@ -60,7 +60,7 @@ static __always_inline bool is_local(const union flow_id *id)
 /* Has the VIP of a known flow become one of them? */
 static __always_inline bool has_become_local(const union flow_id *id, struct flow *flow)
 {
-	__u32 now = *(volatile __u32 *)&address_generation;
+	__u8 now = *(volatile __u32 *)&address_generation;
 
 	if (flow->generation == now)
 		return false;

@@ -59,6 +59,17 @@ static __always_inline void flow_close(struct flow *flow)
 	flow->version++;
 }
 
+static __always_inline void flow_set_key(struct flow *flow, const union flow_id *id)
+{
+	__u64 *word = (void *)&flow->key;
+
+	word[0] = id->word[0];
+	word[1] = id->word[1];
+	word[2] = id->word[2];
+	word[3] = id->word[3];
+	word[4] = id->word[4]; /* with no VLAN, which lies behind the key */
+}
+
 static __always_inline void flow_set_server(struct flow *flow,
 					    const struct server *server)
 {
@@ -121,7 +132,7 @@ static __always_inline void flow_learn(const union flow_id *id,
 	flow_open(flow);
 	set->tag[way & (FLOW_WAYS - 1)] = place->tag;
 	set->seen[way & (FLOW_WAYS - 1)] = now;
-	flow->id = *id;
+	flow_set_key(flow, id);
 	flow_set_server(flow, server);
 	flow_restart(flow, FLOW_FIRST_PACKETS - 1);
 	flow->went_up = now;

@@ -24,7 +24,19 @@ from tests.oracle.fastpath_flows import WAYS, FlowId, Place
 from tests.oracle.fastpath_packets import NIC_MAC
 from tests.oracle.fastpath_settings import Settings
 
-__all__ = ["DROPPED", "LET_BY", "Bare", "Entry", "Fastpath", "Outcome", "Runner", "key_of", "places_of", "sk_buff"]
+__all__ = [
+    "DROPPED",
+    "LET_BY",
+    "Bare",
+    "Entry",
+    "Fastpath",
+    "Outcome",
+    "Runner",
+    "key_of",
+    "places_of",
+    "sk_buff",
+    "words_of",
+]
 
 VERDICTS = {0: "XDP_ABORTED", 1: "XDP_DROP", 2: "XDP_PASS", 3: "XDP_TX", 4: "XDP_REDIRECT"}
 LET_BY, DROPPED = "TC_ACT_UNSPEC", "TC_ACT_SHOT"
@@ -194,7 +206,7 @@ class Bare:
         place = self.place(flow)
         set_ = self.flow_set(place.set)
         for way, tag in enumerate(set_.tag):
-            if tag == place.tag and bytes(set_.flow[way].id) == key_of(flow):
+            if tag == place.tag and bytes(set_.flow[way].key) == key_of(flow):
                 return Entry(set_, way, set_.flow[way])
         return None
 
@@ -311,7 +323,7 @@ def key_of(flow: FlowId) -> bytes:
     """struct flow_key of a flow."""
     ports = flow.client_port.to_bytes(2, "big") + flow.vip_port.to_bytes(2, "big")
     version = 4 if len(flow.client) == 4 else 6
-    return flow.client.ljust(16, b"\0") + flow.vip.ljust(16, b"\0") + ports + bytes((version, flow.proto, 0, 0))
+    return flow.client.ljust(16, b"\0") + flow.vip.ljust(16, b"\0") + ports + bytes((version, flow.proto))
 
 
 def hashes(keys: Any, seed: int, is_ip4: bool) -> Any:
@@ -322,6 +334,11 @@ def hashes(keys: Any, seed: int, is_ip4: bool) -> Any:
         hash_ = (hash_ ^ word) * np.uint64(0x9E3779B97F4A7C15)
         hash_ ^= hash_ >> np.uint64(32)
     return hash_
+
+
+def words_of(flow: FlowId) -> Any:
+    """union flow_id, as words."""
+    return np.frombuffer(key_of(flow).ljust(40, b"\0"), np.uint64)
 
 
 def places_of(keys: Any, seed: int, sets: int, is_ip4: bool) -> tuple[Any, Any]:
@@ -338,8 +355,7 @@ def placer(seed: int, sets: int) -> Callable[[FlowId], Place]:
 
     def place(flow: FlowId) -> Place:
         if flow not in known:
-            words = np.frombuffer(key_of(flow), np.uint64).reshape(1, 5)
-            index, tag = places_of(words, seed, sets, len(flow.client) == 4)
+            index, tag = places_of(words_of(flow).reshape(1, 5), seed, sets, len(flow.client) == 4)
             known[flow] = Place(int(index[0]), int(tag[0]))
         return known[flow]
 

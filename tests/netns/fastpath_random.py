@@ -202,7 +202,7 @@ def _entry(set_: Any, way: int) -> dict[str, Any] | None:
     found |= {name: getattr(flow, name) for name in ("went_up", "learned", "confirmed")}
     if flow.answers:
         found["answered"] = flow.answered
-    return found | {"seen": set_.seen[way], "tag": set_.tag[way], "id": bytes(flow.id), "macs": bytes(flow.hop)}
+    return found | {"seen": set_.seen[way], "tag": set_.tag[way], "id": bytes(flow.key), "macs": bytes(flow.hop)}
 
 
 def _entry_of(flow: Flow) -> dict[str, Any]:

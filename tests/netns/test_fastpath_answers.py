@@ -96,7 +96,7 @@ def test_answer_to_a_padded_packet(fastpath: Fastpath, family: int) -> None:
 
 @every_family
 def test_checksums_where_the_sum_folds(fastpath: Fastpath, family: int) -> None:
-    """A third of the values of half the sequence number, over addresses and ports of high numbers."""
+    """Many values of half the sequence number, over addresses and ports of high numbers."""
     high = b"\xff" * 3 + b"\xfe"
     flow = FlowId(
         bytes((223, 255, 255, 255)) if family == 4 else b"\x2f\xff" + high * 3 + b"\xff\xff",
@@ -105,7 +105,7 @@ def test_checksums_where_the_sum_folds(fastpath: Fastpath, family: int) -> None:
         65535,
     )
     reset(fastpath, flow)
-    for word in range(0, 1 << 16, 3):
+    for word in range(0, 1 << 16, 11):
         frame = frame_of(flow, ack=word << 16 | 0xFFFF, tos=0xFC)
         answer = answer_to(fastpath, flow, frame)
         assert not answer_faults(frame, answer), frame.hex()
@@ -116,7 +116,7 @@ def test_every_ttl_and_checksum(fastpath: Fastpath) -> None:
     flow = flow_of(4)
     put(fastpath, prepare(fastpath, Settings(decrement_ttl=True), 1000), flow)
     macs = SERVER_MAC + OUR_MAC
-    for word in (*range(0, 1 << 16, 97), 0xFFFF, 0xFEFF, 0xFEFE, 0xFF00, 0x00FF):
+    for word in (*range(0, 1 << 16, 199), 0xFFFF, 0xFEFF, 0xFEFE, 0xFF00, 0x00FF):
         right = bytearray(frame_of(flow, ttl=word % 254 + 2))
         right[18:20] = word.to_bytes(2, "big")  # the identification, and with it the checksum
         for check in (_checksum(right), b"\0\0", b"\xff\xff", b"\xfe\xff", b"\xfe\xfe"):

@@ -13,7 +13,7 @@ from tests.netns.fastpath_director import director
 from tests.netns.fastpath_kernel import Fastpath
 from tests.netns.fastpath_random import EGRESS, SETS, Walk
 
-STEPS = int(os.environ.get("ECBPF_FASTPATH_STEPS", "120000"))
+STEPS = int(os.environ.get("ECBPF_FASTPATH_STEPS", "100000"))
 A_LIFE = 2000  # steps
 
 # Every verdict, and every counter but those that need a frame without headroom.

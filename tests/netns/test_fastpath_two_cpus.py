@@ -106,13 +106,13 @@ def check_table(streams: Streams) -> None:
     tags = streams.fastpath.tags()[0]
     held = [streams.fastpath.flow_set(0).flow[way] for way in np.flatnonzero(tags)]
     assert len(set(tags[tags != 0])) == len(held)
-    keys = [bytes(flow.id) for flow in held]
+    keys = [bytes(flow.key) for flow in held]
     assert len(set(keys)) == len(keys)
     assert set(keys) <= {key_of(flow) for flow in FLOWS}
     for flow in held:
         assert flow.version % 2 == 0
         macs = bytes(flow.hop)
-        assert macs[4:6] == macs[10:12] == bytes(flow.id)[32:34]
+        assert macs[4:6] == macs[10:12] == bytes(flow.key)[32:34]
         assert macs[2] == macs[8]
 
 

@@ -159,5 +159,5 @@ def _read(folder: str, name: str) -> str:
 def _last_words(logs: str) -> str:
     """The end of the console, and what the programs say that ran the guest."""
     programs = sorted(name for name in os.listdir(logs) if name.endswith(".log"))
-    lines = "\n".join(_read(logs, name) for name in ("console", *programs)).splitlines()
-    return "\n".join([line for line in lines if line][-_CONSOLE_LINES:])
+    console = _read(logs, "console").splitlines()[-_CONSOLE_LINES:]
+    return "\n".join([*console, *(_read(logs, name).strip() for name in programs)]).strip()

@@ -78,7 +78,12 @@ def _served(tag: str, source: str, folder: str, cache: str) -> Iterator[None]:
         listening.listen(1)
         # Given a path instead, it would leave a lock file in /run.
         descriptor = listening.fileno()
-        command = [_VIRTIOFSD, f"--fd={descriptor}", "-o", f"source={source},cache={cache},sandbox=chroot"]
+        command = [
+            _VIRTIOFSD,
+            f"--fd={descriptor}",
+            "-o",
+            f"source={source},cache={cache},sandbox=chroot,log_level=err",
+        ]
         with _process(command, os.path.join(folder, f"{tag}.log"), (descriptor,)):
             # Or nobody notices when the server is not there.
             listening.close()

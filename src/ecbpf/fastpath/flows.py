@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ipaddress
+import socket
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,42 +51,52 @@ def count_flows(table: Map) -> int:
 
 def read_flows(table: Map) -> list[Flow]:
     """All flows, in no order; those that are being changed meanwhile may be missing. Raises KernelError."""
+    assert table.btf is not None  # ours have one
     sets = _sets(table)
     places = np.nonzero(sets["tag"])
-    found, seen = sets["flow"][places], sets["seen"][places]  # copies
-    now, second = np.uint32(_ticks()), ticks_a_second()
-    age, idle = ((now - ticks).astype(np.int32).clip(0) / second for ticks in (found["learned"], seen))
-    whole = found["version"] % 2 == 0
-    return [_flow(*each) for each in zip(found[whole], age[whole].tolist(), idle[whole].tolist(), strict=True)]
+    raw, seen = sets["flow"][places], sets["seen"][places]  # copies
+    entries = (table.btf.struct("flow") * len(raw)).from_buffer_copy(raw.tobytes())
+    now, second = _ticks(), ticks_a_second()
+    return [
+        _flow(entry, _seconds(entry.learned, now, second), _seconds(heard, now, second))
+        for entry, heard in zip(entries, seen.tolist(), strict=True)
+        if entry.version % 2 == 0
+    ]
 
 
-def _flow(record: Any, age: float, idle: float) -> Flow:
-    version, proto = int(record["ip_version"]), int(record["proto"])
+def _seconds(then: int, now: int, second: int) -> float:
+    """How long ago `then` was; ticks are of 32 bits, and packets may have come since `now`."""
+    passed = (now - then) % 2**32
+    return passed / second if passed < 2**31 else 0.0
+
+
+def _flow(entry: Any, age: float, idle: float) -> Flow:
+    key = entry.key
     return Flow(
-        _PROTOCOLS.get(proto, str(proto)),
-        _address(version, record["client"].tobytes()),
-        int(record["client_port"]),
-        _address(version, record["vip"].tobytes()),
-        int(record["vip_port"]),
-        record["server"].tobytes().hex(":"),
-        int(record["port"]),
-        int(record["vlan"]),
-        int(record["bypassed"]),
-        int(record["up"]),
+        _PROTOCOLS.get(key.proto, str(key.proto)),
+        _address(key.version, bytes(key.client)),
+        socket.ntohs(key.client_port),
+        _address(key.version, bytes(key.vip)),
+        socket.ntohs(key.vip_port),
+        bytes(entry.hop.macs.server).hex(":"),
+        entry.port,
+        entry.vlan,
+        entry.bypassed,
+        entry.up,
         age,
         idle,
-        _state(record),
+        _state(entry),
     )
 
 
-def _state(record: Any) -> str:
-    if record["is_reset"]:
+def _state(entry: Any) -> str:
+    if entry.is_reset:
         return "reset"
-    if record["unconfirmed"] >= _UNCONFIRMED:
+    if entry.unconfirmed >= _UNCONFIRMED:
         return "unconfirmed"
-    if record["fins"]:
+    if entry.fins:
         return "closing"
-    return "young" if record["first"] else "fast"
+    return "young" if entry.first else "fast"
 
 
 def _address(version: int, raw: bytes) -> str:
@@ -102,38 +113,12 @@ def _ticks() -> int:
 def _sets(table: Map) -> Any:
     """The table as an array of sets; live."""
     assert table.btf is not None  # ours have one
-    flow_set, flow, key = (table.btf.struct(name) for name in ("flow_set", "flow", "flow_key"))
-    parts = {
-        "client": (key, "client", "V16"),
-        "vip": (key, "vip", "V16"),
-        "client_port": (key, "client_port", ">u2"),
-        "vip_port": (key, "vip_port", ">u2"),
-        "ip_version": (key, "version", "u1"),
-        "proto": (key, "proto", "u1"),
-        "server": (flow, "hop", "V6"),
-        **{
-            name: (flow, name, f"u{getattr(flow, name).size}")
-            for name in (
-                *("vlan", "first", "fins", "port", "bypassed", "up", "version"),
-                *("learned", "unconfirmed", "is_reset"),
-            )
-        },
-    }
-    record = np.dtype(
-        {
-            "names": list(parts),
-            "formats": [form for _, _, form in parts.values()],
-            "offsets": [
-                getattr(of, name).offset for of, name, _ in parts.values()
-            ],  # the key comes first in a flow
-            "itemsize": ctypes.sizeof(flow),
-        }
-    )
+    flow_set, flow = table.btf.struct("flow_set"), table.btf.struct("flow")
     ways = flow_set.tag.size // 4
     layout = np.dtype(
         {
             "names": ["tag", "seen", "flow"],
-            "formats": [("u4", ways), ("u4", ways), (record, ways)],
+            "formats": [("u4", ways), ("u4", ways), (f"V{ctypes.sizeof(flow)}", ways)],
             "offsets": [flow_set.tag.offset, flow_set.seen.offset, flow_set.flow.offset],
             "itemsize": ctypes.sizeof(flow_set),
         }

@@ -19,7 +19,8 @@ int xdp_ring_prog(struct xdp_md *ctx)
 	static __u8 copy[2 * LONGEST];
 	__u8 first;
 
-	if (bpf_xdp_load_bytes(ctx, 0, &first, 1))
+	/* bpf_xdp_load_bytes() would be the word since Linux 5.18. */
+	if (bpf_probe_read_kernel(&first, 1, (void *)(long)ctx->data))
 		return XDP_ABORTED;
 	if (first == 0xdd) {
 		void *record = bpf_ringbuf_reserve(&ring, 24, 0);
@@ -30,7 +31,8 @@ int xdp_ring_prog(struct xdp_md *ctx)
 	}
 	/* The verifier wants the bounds on the register that the helpers get. */
 	asm volatile("%0 &= 0x7ff" : "+r"(len));
-	if (len < 14 || len > LONGEST || bpf_xdp_load_bytes(ctx, 0, copy, len))
+	if (len < 14 || len > LONGEST ||
+	    bpf_probe_read_kernel(copy, len, (void *)(long)ctx->data))
 		return XDP_ABORTED;
 	if (bpf_ringbuf_output(&ring, copy, len, 0))
 		refused++;

@@ -1,9 +1,23 @@
-"""What IPVS of the director's lab counts and has, read in the director's network."""
+"""What IPVS of the director's lab counts and has, and what its operator does to it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from ecbpf.lab.director import MARK, MARKED_VIP
 from ecbpf.lab.namespace import run_in
 
-__all__ = ["DIRECTOR", "inbound_packets", "key_of", "servers_of", "services"]
+__all__ = [
+    "DIRECTOR",
+    "drained",
+    "inbound_packets",
+    "key_of",
+    "remove_server",
+    "restore",
+    "server_of",
+    "servers_of",
+    "services",
+]
 
 DIRECTOR = "ecbpf-director-director"
 
@@ -32,7 +46,9 @@ def servers_of(vip: str) -> list[str]:
 
 
 def inbound_packets(vip: str) -> int:
-    """The packets that IPVS itself has forwarded for a VIP."""
+    """The packets that IPVS itself has forwarded for a VIP until now; takes the time that it takes to know."""
+    # IPVS adds its CPUs' counts up every two seconds (estimation_timer()), and tells the sums.
+    time.sleep(2.5)
     kind, name, *flag = key_of(vip)
     head = [{"-t": "TCP", "-f": "FWM"}[kind], name, *(["IPv6"] if flag else [])]
     # Asked for one service alone, ipvsadm 1.31 says that nothing was counted if it is an IPv6 one.
@@ -41,3 +57,42 @@ def inbound_packets(vip: str) -> int:
         if words[:-5] == head:
             return int(words[-4])  # before it connections; after it packets out, bytes in, bytes out
     raise LookupError(f"IPVS has no service {name}")
+
+
+def server_of(port: int) -> str:
+    """The address and port of the real server that a client's connection went to."""
+    for line in run_in(DIRECTOR, "ipvsadm", "-Lnc").splitlines():
+        words = line.split()
+        if len(words) > 5 and words[3].endswith(f":{port}"):
+            return words[5]
+    raise LookupError(f"IPVS has no connection from port {port}")
+
+
+def _server_for(vip: str, port: int) -> str:
+    """The same as a service's own list has it: a service by mark takes all ports."""
+    address = server_of(port).rpartition(":")[0]
+    return next(server for server in servers_of(vip) if server.startswith(f"{address}:"))
+
+
+@contextmanager
+def drained(vip: str, port: int) -> Iterator[None]:
+    """For the block, no new connection of the VIP goes to the server of that connection."""
+    rule = (*key_of(vip), "-r", _server_for(vip, port), "-g", "-w")
+    run_in(DIRECTOR, "ipvsadm", "-e", *rule, "0")
+    try:
+        yield
+    finally:
+        restore(*rule[:-1])
+
+
+def remove_server(vip: str, port: int) -> tuple[str, ...]:
+    """Delete the server of that connection from the VIP's service; returns what restore() needs."""
+    rule = (*key_of(vip), "-r", _server_for(vip, port), "-g")
+    run_in(DIRECTOR, "ipvsadm", "-d", *rule[:-1])
+    return rule
+
+
+def restore(*rule: str) -> None:
+    """A server's weight 1 again; where it was deleted, it is added."""
+    listed = any((*service, "-r", server) == rule[:-1] for service, server in services())
+    run_in(DIRECTOR, "ipvsadm", "-e" if listed else "-a", *rule, "-w", "1")

@@ -1,0 +1,45 @@
+"""Attacks beside a download: they leave no trace in the table of flows, and the download does not notice."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from ecbpf.lab import Topology
+from ecbpf.lab.director import MARKED_VIP, VIP
+from tests.vm.lab.batch import Running, check
+from tests.vm.lab.fastpath import FastPath, fast_path
+from tests.vm.lab.flood import ACK, SYN, flood
+
+# A million is for tests that need no network (BPF_PROG_TEST_RUN); here each packet takes a tenth of a millisecond.
+PACKETS = int(os.environ.get("ECBPF_FLOOD_PACKETS", "10000"))
+
+
+@pytest.fixture
+def fastpath(director: Topology) -> Iterator[FastPath]:
+    with fast_path(director) as found:
+        yield found
+
+
+@pytest.mark.parametrize("vip", [*VIP, *MARKED_VIP])
+@pytest.mark.parametrize("flags", [ACK, SYN], ids=["ACKs", "SYNs"])
+def test_random_packets_create_no_flow_and_evict_none(fastpath: FastPath, vip: str, flags: int) -> None:
+    """IPVS answers ACKs of no connection by RSTs, and sends SYNs on; neither is a flow."""
+    fastpath.load()
+    size = 3_000_000
+    running = Running(vip, size)
+    try:
+        running.wait_for_the_middle()
+        before, known = fastpath.counts(), fastpath.flows()
+        flood(vip, flags, PACKETS, seed=flags)
+        after, then = fastpath.counts(), fastpath.flows()
+    finally:
+        done = running.finish()
+    check(done, size)
+    assert {flow.client_port for flow in then} == {flow.client_port for flow in known} == {running.port}
+    assert after["tcp_pkts"] - before["tcp_pkts"] >= PACKETS
+    assert after["lru_alloc_nonsyns"] == before["lru_alloc_nonsyns"]
+    if flags == SYN:
+        assert after["lru_miss_out_syn"] - before["lru_miss_out_syn"] >= 0.95 * PACKETS
+    else:
+        assert after["out_rsts_unknown"] - before["out_rsts_unknown"] >= 0.95 * PACKETS

@@ -1,0 +1,81 @@
+"""The fast path of the director's lab, as its operator handles it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ecbpf import lab
+from ecbpf.chain.attach import attach, detach
+from ecbpf.chain.settings import Settings
+from ecbpf.fastpath.director import find_director, look_director
+from ecbpf.fastpath.flows import Flow, read_flows
+from ecbpf.fastpath.load import load_fastpath, unload_fastpath
+from ecbpf.lab import Topology
+
+__all__ = ["FastPath", "fast_path"]
+
+_NIC = "eth0"
+
+
+class FastPath:
+    """Loads it on the director, and reads what it says; it is on no interface at first."""
+
+    def __init__(self, topology: Topology) -> None:
+        (nic,) = (port for wire in topology.wires for port in wire if port.node.runs_ecbpf)
+        # IPVS sends to servers by the VLAN's interface, if there is one.
+        self.outbound = nic.tagged_name(nic.tagged[0]) if nic.tagged else nic.name
+        self.vlan = nic.tagged[0].vlan if nic.tagged else 0
+
+    def load(self, **settings: int | bool) -> None:
+        """Load it, or reload it where it is."""
+        with lab.inside("director/director"):
+            load_fastpath([_NIC], [self.outbound], dict(settings))
+
+    def unload(self) -> None:
+        """Take all of it off."""
+        with lab.inside("director/director"):
+            unload_fastpath()
+
+    def unload_ingress(self) -> None:
+        """Leave egress alone there."""
+        with lab.inside("director/director"):
+            unload_fastpath([_NIC], [])
+
+    def unload_egress(self) -> None:
+        """Leave ingress alone there."""
+        with lab.inside("director/director"):
+            unload_fastpath([], [_NIC, *([self.outbound] if self.outbound != _NIC else [])])
+
+    def set(self, *, force: bool = False, **settings: int | bool) -> None:
+        """Change settings."""
+        changed: Settings = dict(settings)
+        with lab.inside("director/director"):
+            find_director().set(changed, force=force)
+
+    def counts(self) -> dict[str, int]:
+        """Its counts by name."""
+        with lab.inside("director/director"):
+            return find_director().counters()
+
+    def flows(self) -> list[Flow]:
+        """The flows that it knows."""
+        with lab.inside("director/director"):
+            return read_flows(find_director().table)
+
+    def flow(self, port: int) -> Flow | None:
+        """The flow of a client's port, if it is known."""
+        return next((flow for flow in self.flows() if flow.client_port == port), None)
+
+
+@contextmanager
+def fast_path(topology: Topology) -> Iterator[FastPath]:
+    """A root array on the director for the block, and whatever the block loads taken off at its end."""
+    with lab.inside("director/director"):
+        attach(_NIC)
+    found = FastPath(topology)
+    try:
+        yield found
+    finally:
+        with lab.inside("director/director"):
+            if look_director() is not None:
+                unload_fastpath()
+            detach(_NIC)
