@@ -67,7 +67,7 @@ def iterate_flows(table: Map, *, by_silence: bool = False, server: str = "") -> 
     places = np.nonzero(sets["tag"])
     raw, seen = sets["flow"][places], sets["seen"][places]  # copies
     now, second = _ticks(), ticks_a_second()
-    columns = raw.view(np.uint8).reshape(len(raw), -1)
+    columns = raw.view(np.uint8).reshape(len(raw), ctypes.sizeof(kind))
     if by_silence:
         order = np.argsort((np.uint32(now) - seen).view(np.int32), kind="stable")
     else:
@@ -75,7 +75,7 @@ def iterate_flows(table: Map, *, by_silence: bool = False, server: str = "") -> 
     if server:
         mac = np.frombuffer(bytes.fromhex(server.replace(":", "")), np.uint8)
         order = order[(columns[order, kind.hop.offset : kind.hop.offset + len(mac)] == mac).all(axis=1)]
-    entries = (kind * len(raw)).from_buffer(columns) if len(raw) else ()
+    entries = (kind * len(raw)).from_buffer(columns)
     for place in order.tolist():
         entry = entries[place]
         if entry.version % 2 == 0:
