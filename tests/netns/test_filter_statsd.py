@@ -1,9 +1,7 @@
 """The filter's counts to a statsd daemon, by the command as it runs for days: started, stopped, disturbed."""
 
-import contextlib
 import select
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,8 +10,9 @@ import pytest
 
 from ecbpf.chain.occupant import find_root
 from tests.netns.conftest import Pair, sh, slot_ids
-from tests.netns.filter_typed import command, done, roots
+from tests.netns.filter_typed import done, roots
 from tests.netns.frames import FLOOD  # from 192.0.2.1
+from tests.netns.statsd_daemon import Daemon, running, stopped
 
 _ALL = 14  # counters
 
@@ -26,25 +25,6 @@ def near(pair: Pair) -> Iterator[str]:
         yield pair.near
 
 
-class Daemon:
-    """A UDP socket that statsd would have."""
-
-    def __init__(self, port: int = 0) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", port))
-        self.socket.settimeout(20)
-        self.port: int = self.socket.getsockname()[1]
-
-    def gauges(self, count: int = _ALL) -> dict[str, int]:
-        """The next gauges."""
-        texts = [self.socket.recv(1500).decode() for _ in range(count)]
-        assert all(text.endswith("|g") for text in texts)
-        return {text.partition(":")[0]: int(text.partition(":")[2][:-2]) for text in texts}
-
-    def close(self) -> None:
-        self.socket.close()
-
-
 @pytest.fixture
 def daemon() -> Iterator[Daemon]:
     """In the namespace of the command: use it with `near` before it."""
@@ -53,26 +33,9 @@ def daemon() -> Iterator[Daemon]:
     made.close()
 
 
-@contextlib.contextmanager
-def _running(line: str) -> Iterator["subprocess.Popen[str]"]:
-    """The command, until the block ends."""
-    with subprocess.Popen(command(line), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def _stopped(process: "subprocess.Popen[str]", number: int = signal.SIGTERM) -> tuple[int, str, str]:
-    """What is left to say by a command that is told to stop."""
-    process.send_signal(number)
-    out, err = process.communicate(timeout=20)
-    return process.returncode, out, err
-
-
 def test_every_counter_every_second(near: str, pair: Pair, daemon: Daemon) -> None:
     done(f"ecbpf filter drop -i {near} 192.0.2.1")
-    with _running(f"ecbpf filter statsd -i {near},{pair.far} --port {daemon.port}") as process:
+    with running(f"ecbpf filter statsd -i {near},{pair.far} --port {daemon.port}") as process:
         first = daemon.gauges(2 * _ALL)
         assert set(first.values()) == {0}
         assert len(first) == 2 * _ALL
@@ -83,7 +46,7 @@ def test_every_counter_every_second(near: str, pair: Pair, daemon: Daemon) -> No
         while (gauges := daemon.gauges(2 * _ALL))[counted] == 0:
             pass  # the ones that were on their way
         assert gauges == first | {counted: 1}
-        assert _stopped(process) == (0, "", "")
+        assert stopped(process) == (0, "", "")
     assert slot_ids(find_root(near))[2] is not None, "the filter stays, unless told otherwise"
 
 
@@ -101,37 +64,37 @@ def test_every_counter_every_second(near: str, pair: Pair, daemon: Daemon) -> No
 def test_stopped_it_detaches_if_it_was_told_to(
     near: str, pair: Pair, daemon: Daemon, number: int, line: str, said: str
 ) -> None:
-    with _running(line.format(f"{near},{pair.far}", daemon.port)) as process:
-        daemon.gauges()  # those of the far interface are still to come: it is stopped at any place
+    with running(line.format(f"{near},{pair.far}", daemon.port)) as process:
+        daemon.gauges(_ALL)  # those of the far interface are still to come: it is stopped at any place
         out = f"{said}{near}: slot 2 emptied\n{pair.far}: slot 2 emptied\n"
-        assert _stopped(process, number) == (0, out, "")
+        assert stopped(process, number) == (0, out, "")
     assert [slot_ids(find_root(name))[2] for name in (near, pair.far)] == [None, None]
 
 
 def test_settings_and_statsd_at_once(near: str, daemon: Daemon) -> None:
     to = f"--statsd --statsd-host 127.0.0.1 --statsd-port {daemon.port}"
-    with _running(f"xdp_filter --interface {near} --ptb-max-pps 3 {to}") as process:
-        daemon.gauges()
-        assert _stopped(process) == (0, f"{near}: ptb_max_pps is 3, was 20\n", "")
+    with running(f"xdp_filter --interface {near} --ptb-max-pps 3 {to}") as process:
+        daemon.gauges(_ALL)
+        assert stopped(process) == (0, f"{near}: ptb_max_pps is 3, was 20\n", "")
 
 
 def test_a_daemon_that_comes_later(near: str) -> None:
     absent = Daemon()
     absent.close()
-    with _running(f"ecbpf filter statsd -i {near} --port {absent.port}") as process:
+    with running(f"ecbpf filter statsd -i {near} --port {absent.port}") as process:
         done(f"ecbpf filter status -i {near}")
         late = Daemon(absent.port)
-        assert len(late.gauges()) == _ALL
+        assert len(late.gauges(_ALL)) == _ALL
         late.close()
         later = Daemon(absent.port)  # it was restarted
         assert later.gauges(1)
         later.close()
-        assert _stopped(process) == (0, "", "")
+        assert stopped(process) == (0, "", "")
 
 
 def test_a_filter_that_goes_and_comes_back(near: str, pair: Pair, daemon: Daemon) -> None:
-    with _running(f"ecbpf filter statsd -i {near},{pair.far} --port {daemon.port}") as process:
-        daemon.gauges()
+    with running(f"ecbpf filter statsd -i {near},{pair.far} --port {daemon.port}") as process:
+        daemon.gauges(_ALL)
         done(f"ecbpf filter detach -i {near}")
         assert process.stderr is not None
         assert process.stderr.readline() == (
@@ -142,7 +105,7 @@ def test_a_filter_that_goes_and_comes_back(near: str, pair: Pair, daemon: Daemon
         done(f"ecbpf filter attach -i {near}")
         while not any(name.endswith(near) for name in daemon.gauges(1)):
             pass
-        assert _stopped(process) == (0, "", "")
+        assert stopped(process) == (0, "", "")
 
 
 def test_an_interface_that_is_deleted_meanwhile(near: str, pair: Pair, daemon: Daemon) -> None:
@@ -152,15 +115,15 @@ def test_an_interface_that_is_deleted_meanwhile(near: str, pair: Pair, daemon: D
     done("ecbpf filter attach -i other0")
     line = f"ecbpf filter statsd -i other0,{near} --port {daemon.port} --detach-on-exit"
     gone = "ecbpf: other0: no such interface in this network namespace; see `ip link`\n"
-    with _running(line) as process:
-        daemon.gauges()
+    with running(line) as process:
+        daemon.gauges(_ALL)
         sh("ip link del other0")
         assert process.stderr is not None
         assert process.stderr.readline() == gone
         for _ in range(3):  # the first was there before
             while f"xdp.filter.eth_frame_err@{near}" not in daemon.gauges(1):
                 pass
-        assert _stopped(process) == (0, f"{near}: slot 2 emptied\n", gone)
+        assert stopped(process) == (0, f"{near}: slot 2 emptied\n", gone)
     assert slot_ids(find_root(near))[2] is None
 
 
@@ -188,14 +151,14 @@ def test_addresses_that_cannot_be_read_for_once(near: str, daemon: Daemon) -> No
     line = [sys.executable, "-c", _ONCE_UNREADABLE, *words]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            daemon.gauges()
+            daemon.gauges(_ALL)
             sh(f"ip address add 10.9.0.1/24 dev {near}")
             assert process.stderr is not None
             assert "No buffer space available" in process.stderr.readline()
             while daemon.socket in select.select([daemon.socket], [], [], 0)[0]:
                 daemon.gauges(1)
-            daemon.gauges()
-            assert _stopped(process) == (0, f"{near}: slot 2 emptied\n", "")
+            daemon.gauges(_ALL)
+            assert stopped(process) == (0, f"{near}: slot 2 emptied\n", "")
         finally:
             process.kill()
     assert slot_ids(find_root(near))[2] is None

@@ -141,7 +141,7 @@ def run(options: argparse.Namespace) -> int:
         case "stats":
             show_stats(options.seconds, options.count, as_json=options.json)
         case "flows":
-            show_flows(sort=options.sort, server=options.server or "", as_json=options.json)
+            show_flows(by_silence=options.sort == "idle", server=options.server or "", as_json=options.json)
         case "exclude":
             _exclude(options)
         case "statsd":
@@ -251,7 +251,7 @@ def show_stats(pause: float | None, times: int | None, *, as_json: bool, flows: 
         counts = find_director().counters()
         _print_json(counts) if as_json else print(counters_text(counts))
         if flows:
-            show_flows(sort="pkts", server="", as_json=False)
+            show_flows()
         return
 
     def show(before: dict[str, int], now: dict[str, int], between: float) -> None:
@@ -263,19 +263,22 @@ def show_stats(pause: float | None, times: int | None, *, as_json: bool, flows: 
         else:
             print(rates_text(now, rates(before, now, between)), flush=True)
         if flows:
-            show_flows(sort="pkts", server="", as_json=False)
+            show_flows()
             print(flush=True)
 
     watch_rates(pause, times, show)
 
 
-def show_flows(*, sort: str, server: str, as_json: bool) -> None:
+def show_flows(*, by_silence: bool = False, server: str = "", as_json: bool = False) -> None:
     """Print the flows."""
-    from ecbpf.fastpath.director import find_director
-    from ecbpf.fastpath.show import flows_of, flows_text
+    import sys
 
-    flows = flows_of(find_director(), sort=sort, server=server)
-    _print_json(flows) if as_json else print(flows_text(flows), flush=True)
+    from ecbpf.fastpath.director import find_director
+    from ecbpf.fastpath.show import flows_json, flows_of, flows_text
+
+    flows = flows_of(find_director(), by_silence=by_silence, server=server)
+    sys.stdout.writelines(flows_json(flows) if as_json else flows_text(flows))
+    sys.stdout.flush()
 
 
 def _exclude(options: argparse.Namespace) -> None:

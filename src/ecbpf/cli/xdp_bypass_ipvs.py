@@ -131,7 +131,7 @@ def _show(options: argparse.Namespace, seconds: float | None, count: int | None)
     if options.statistics is not None:
         commands.show_stats(seconds, count, as_json=False, flows=options.flows_display_tcp)
     elif options.flows_display_tcp:
-        commands.show_flows(sort="pkts", server="", as_json=False)
+        commands.show_flows()
 
 
 def _repetition(words: list[str]) -> tuple[float | None, int | None]:

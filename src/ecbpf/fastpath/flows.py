@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import ipaddress
 import socket
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from ecbpf.kernel.map import Map
 from ecbpf.kernel.object import Object
 from ecbpf.paths import object_path
 
-__all__ = ["Flow", "count_flows", "read_flows"]
+__all__ = ["Flow", "count_flows", "iterate_flows", "read_flows"]
 
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 _UNCONFIRMED = 3  # UNCONFIRMED_MAX in decide.h
@@ -50,18 +51,41 @@ def count_flows(table: Map) -> int:
 
 
 def read_flows(table: Map) -> list[Flow]:
-    """All flows, in no order; those that are being changed meanwhile may be missing. Raises KernelError."""
+    """All flows, those with most packets first; as iterate_flows()."""
+    return list(iterate_flows(table))
+
+
+def iterate_flows(table: Map, *, by_silence: bool = False, server: str = "") -> Iterator[Flow]:
+    """Flows as they are now, one by one: a million of them at once would take gigabytes.
+
+    Those with most packets come first; by_silence: those that were heard of last. server: only those of this MAC.
+    Those that are being changed may be missing. Raises KernelError.
+    """
     assert table.btf is not None  # ours have one
+    kind = table.btf.struct("flow")
     sets = _sets(table)
     places = np.nonzero(sets["tag"])
     raw, seen = sets["flow"][places], sets["seen"][places]  # copies
-    entries = (table.btf.struct("flow") * len(raw)).from_buffer_copy(raw.tobytes())
     now, second = _ticks(), ticks_a_second()
-    return [
-        _flow(entry, _seconds(entry.learned, now, second), _seconds(heard, now, second))
-        for entry, heard in zip(entries, seen.tolist(), strict=True)
-        if entry.version % 2 == 0
-    ]
+    columns = raw.view(np.uint8).reshape(len(raw), ctypes.sizeof(kind))
+    if by_silence:
+        order = np.argsort((np.uint32(now) - seen).view(np.int32), kind="stable")
+    else:
+        order = np.argsort(-(_column(columns, kind.bypassed) + _column(columns, kind.up)), kind="stable")
+    if server:
+        mac = np.frombuffer(bytes.fromhex(server.replace(":", "")), np.uint8)
+        order = order[(columns[order, kind.hop.offset : kind.hop.offset + len(mac)] == mac).all(axis=1)]
+    entries = (kind * len(raw)).from_buffer(columns)
+    for place in order.tolist():
+        entry = entries[place]
+        if entry.version % 2 == 0:
+            yield _flow(entry, _seconds(entry.learned, now, second), _seconds(int(seen[place]), now, second))
+
+
+def _column(columns: Any, member: Any) -> Any:
+    """A member of every flow, a number."""
+    cells = np.ascontiguousarray(columns[:, member.offset : member.offset + member.size])
+    return cells.view(f"u{member.size}")[:, 0].astype(np.int64)
 
 
 def _seconds(then: int, now: int, second: int) -> float:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+import json
+from collections.abc import Iterator
 from typing import Any
 
 from ecbpf.fastpath.director import Director
-from ecbpf.fastpath.flows import Flow, count_flows, read_flows
+from ecbpf.fastpath.flows import Flow, count_flows, iterate_flows
 from ecbpf.fastpath.programs import made_for
 from ecbpf.kernel.map import Map
 from ecbpf.netdev.links import links
 
 __all__ = [
-    "SORTS",
     "counters_text",
+    "flows_json",
     "flows_of",
     "flows_text",
     "parameters",
@@ -25,14 +27,10 @@ __all__ = [
     "word",
 ]
 
-# By what `flows --sort` sorts, the most interesting first.
-SORTS: dict[str, Callable[[dict[str, Any]], Any]] = {
-    "pkts": lambda flow: -(flow["bypassed"] + flow["up"]),
-    "idle": lambda flow: flow["idle"],
-}
 # The columns of the flows' table, and to which side each is pushed.
 _COLUMNS = dict.fromkeys(("PROTO", "CLIENT", "VIP", "SERVER", "INTERFACE"), "<")
 _COLUMNS |= dict.fromkeys(("VLAN", "BYPASSED", "UP", "IDLE"), ">") | {"STATE": "<"}
+_FIRST = 1000
 
 
 def parameters(director: Director) -> dict[str, Any]:
@@ -107,14 +105,11 @@ def rates_text(now: dict[str, int], rates: dict[str, float]) -> str:
     return "".join(f"{name:{width}} {count:>16} {rates[name]:>12.0f}/s\n" for name, count in now.items())
 
 
-def flows_of(director: Director, *, server: str = "", sort: str = "pkts") -> list[dict[str, Any]]:
-    """The flows as `ecbpf fastpath flows --json` prints them. server: only those of this MAC. sort: one of SORTS.
-
-    Raises KernelError.
-    """
+def flows_of(director: Director, *, by_silence: bool = False, server: str = "") -> Iterator[dict[str, Any]]:
+    """The flows as `ecbpf fastpath flows --json` prints them; as flows.iterate_flows(). Raises KernelError."""
     names = {link.ifindex: link.name for link in links().values()}
-    found = [_shown(flow, names) for flow in read_flows(director.table) if server in ("", flow.server)]
-    return sorted(found, key=SORTS[sort])
+    for flow in iterate_flows(director.table, by_silence=by_silence, server=server):
+        yield _shown(flow, names)
 
 
 def _shown(flow: Flow, names: dict[int, str]) -> dict[str, Any]:
@@ -124,12 +119,23 @@ def _shown(flow: Flow, names: dict[int, str]) -> dict[str, Any]:
     return shown | {"age": round(flow.age, 3), "idle": round(flow.idle, 3)}
 
 
-def flows_text(flows: list[dict[str, Any]]) -> str:
-    """A table of flows_of(), without a final newline."""
-    lines = [tuple(_COLUMNS), *map(_cells, flows)]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+def flows_json(flows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """Parts of an array of flows_of(), one on a line."""
+    before = "["
+    for flow in flows:
+        yield f"{before}\n  {json.dumps(flow)}"
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"
+
+
+def flows_text(flows: Iterator[dict[str, Any]]) -> Iterator[str]:
+    """The lines of a table of flows_of(), as wide as its first ones need it."""
+    lines = (_cells(flow) for flow in flows)
+    first = [tuple(_COLUMNS), *itertools.islice(lines, _FIRST)]
+    widths = [max(map(len, cells)) for cells in zip(*first, strict=True)]
     row = " ".join(f"{{:{side}{width}}}" for side, width in zip(_COLUMNS.values(), widths, strict=True))
-    return "\n".join(row.format(*cells).rstrip() for cells in lines)
+    for cells in itertools.chain(first, lines):
+        yield f"{row.format(*cells).rstrip()}\n"
 
 
 def _cells(flow: dict[str, Any]) -> tuple[str, ...]:
