@@ -12,6 +12,7 @@ from tests.vm.lab.batch import check
 from tests.vm.lab.downloads import download
 from tests.vm.lab.fastpath import FastPath, fast_path
 from tests.vm.lab.tcp import ENDS, tcp_counts, trouble
+from tests.vm.lab.variants import TAGGED
 
 FAMILIES = pytest.mark.parametrize("family", [0, 1], ids=["ipv4", "ipv6"])
 SIZE = 3_000_000
@@ -49,10 +50,9 @@ def test_a_vlan_that_ipvs_contradicts(fastpath: FastPath, family: int) -> None:
     assert past_ipvs(fastpath, VIP[family]) > 20
 
 
+@TAGGED
 @FAMILIES
 def test_the_right_vlan_by_its_number(fastpath: FastPath, family: int) -> None:
-    if not fastpath.vlan:
-        pytest.skip("of the lab with a VLAN")
     fastpath.load(vlan=fastpath.vlan)
     assert past_ipvs(fastpath, VIP[family]) > 20
     assert fastpath.counts()["vlan_conflicts"] == 0

@@ -4,6 +4,7 @@ import random
 import socket
 import struct
 import subprocess
+import time
 
 from ecbpf import lab
 from ecbpf.lab.namespace import run_in
@@ -12,13 +13,17 @@ from tests.vm.lab.downloads import CLIENT
 __all__ = ["ACK", "SYN", "flood"]
 
 SYN, ACK = 0x02, 0x10
+_BURST = 32  # a wire of the lab holds 256 packets
 _ROUTER = "ecbpf-director-router"
 # Replies to these go back to the client, which has no such address: they end there.
 _SOURCES = ("10.0.0.0/8", "192.168.57.20"), ("fd10::/16", "fd00:57::20")
 
 
 def flood(vip: str, flags: int, number: int, seed: int) -> None:
-    """Send `number` TCP packets of random sources and ports to port 80 of the VIP; returns when all have left."""
+    """Send `number` TCP packets of random sources and ports to port 80 of the VIP; returns when all have left.
+
+    seed: the same one makes the same packets.
+    """
     family = 1 if ":" in vip else 0
     network, back = _SOURCES[family]
     run_in(_ROUTER, "ip", "route", "replace", network, "via", back)
@@ -31,8 +36,10 @@ def flood(vip: str, flags: int, number: int, seed: int) -> None:
         own = wire.getsockname()[4]
         router = _mac_of_the_router()
         draw = random.Random(seed)
-        for _ in range(number):
+        for place in range(number):
             wire.send(router + own + _packet(vip, flags, draw))
+            if place % _BURST == 0:
+                time.sleep(0.001)
 
 
 def _mac_of_the_router() -> bytes:
