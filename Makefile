@@ -10,8 +10,9 @@ export DEBUG
 BIN := .venv/bin
 # What the project needs from Debian; `make setup` installs what is missing.
 PACKAGES := clang clang-format llvm libbpf-dev linux-libc-dev libbpf1 python3-venv \
-	binutils iproute2 iputils-ping ethtool procps strace \
-	qemu-system-x86 busybox-static kmod util-linux ipvsadm iperf3 nftables curl
+	binutils iproute2 iputils-ping ethtool procps strace
+# And what guests need besides, which tests boot.
+GUEST_PACKAGES := qemu-system-x86 busybox-static kmod util-linux ipvsadm iperf3 nftables curl
 
 # In a guest hypothesis takes ten seconds to import, which its plugin does whether a test uses it or not.
 GUEST_PYTEST := -p no:cacheprovider -p no:hypothesispytest
@@ -20,7 +21,7 @@ C_SOURCES = $(shell find bpf tests bench -name '*.c' -o -name '*.h')
 OBJECTS := src/ecbpf/objects/.built-debug-$(or $(DEBUG),0)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-vm test-kernels kernels lint format bench package completions clean
+.PHONY: help setup setup-guests build demo test test-vm test-kernels kernels lint format bench package completions clean
 
 help:
 	@echo "make demo         install what is missing, then show a root array at work in a lab of namespaces"
@@ -39,8 +40,9 @@ help:
 setup: $(BIN)/ecbpf build
 	@$(BIN)/python -m compileall -q src/ecbpf
 
-$(BIN)/ecbpf: pyproject.toml hatch_build.py
-	@missing=$$(for package in $(PACKAGES); do \
+# Install those of some packages that are missing.
+define install
+	@missing=$$(for package in $(1); do \
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; \
 	done); \
 	if [ -n "$$missing" ]; then \
@@ -48,10 +50,17 @@ $(BIN)/ecbpf: pyproject.toml hatch_build.py
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 			apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	fi
+endef
+
+$(BIN)/ecbpf: pyproject.toml hatch_build.py
+	$(call install,$(PACKAGES))
 	@echo "setting up .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+
+setup-guests: setup
+	$(call install,$(GUEST_PACKAGES))
 
 build: $(OBJECTS)
 
@@ -62,21 +71,21 @@ $(OBJECTS): $(wildcard bpf/*.bpf.c bpf/*/*.h bpf/include/ecbpf/*.h) src/ecbpf/bu
 demo: setup
 	@$(BIN)/python tools/demo.py
 
-test: lint
+test: lint setup-guests
 	@$(BIN)/python -m tests.vm.fetch --missing 6.1-cloud
 	@$(BIN)/python -m pytest -q
 	@$(MAKE) --no-print-directory test-vm
 
-test-vm: setup
+test-vm: setup-guests
 	@$(BIN)/python -m tests.vm.fetch --missing $(KERNEL)
 	@$(BIN)/python -m tests.vm --kernel $(KERNEL) --timeout 900 -- \
 		$(BIN)/python -m pytest -q $(GUEST_PYTEST) tests/vm/guest
 
-test-kernels: setup
+test-kernels: setup-guests
 	@$(BIN)/python -m tests.vm.fetch --missing $(KERNELS)
 	@$(BIN)/python -m tests.vm.matrix $(if $(KERNELS),--kernels '$(KERNELS)') $(TESTS)
 
-kernels: setup
+kernels: setup-guests
 	@$(BIN)/python -m tests.vm.fetch $(KERNELS)
 
 lint: setup
