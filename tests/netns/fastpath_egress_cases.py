@@ -191,6 +191,7 @@ def _resets(family: int) -> Iterator[Case]:
     lately = ("lru_deletion_out_RST", "unexpected_ipvs_rsts", sent)
     long_ago = ("lru_deletion_out_RST", sent)
     yield case("a sample was nearly 2 s ago", lately, {"went_up_ago": 1.999})
+    yield case("a sample that another CPU noted later", lately, {"went_up_ago": -0.001})
     yield case("a sample was 2 s ago", long_ago, {"went_up_ago": 2})
     yield case("of every 5 s, nearly 6 s ago", lately, {"went_up_ago": 5.999}, settings={"sample_seconds": 5})
     yield case("of every 5 s, 6 s ago", long_ago, {"went_up_ago": 6}, settings={"sample_seconds": 5})
