@@ -94,8 +94,10 @@ class Addresses:
         if change.interfaces is not None:
             unused = [0] * (len(self._director.address_interfaces) - len(change.interfaces))
             self._director.address_interfaces[:] = [*map(index_of, change.interfaces), *unused]
-        chosen = self.interfaces
-        own = {mapped(address) for address in (addresses_of(chosen) if chosen else own_addresses())}
+        # Those chosen may be gone: that is no reason to take those of all.
+        is_chosen = any(self._director.address_interfaces)
+        found = addresses_of(self.interfaces) if is_chosen else own_addresses()
+        own = {mapped(address) for address in found}
         excluded, included = ({mapped(each) for each in some} for some in (change.excluded, change.included))
         present = {bytes(key): int(origins) for key, origins in self._local.items()}
         wanted = {
