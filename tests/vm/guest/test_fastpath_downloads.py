@@ -92,11 +92,15 @@ def test_downloads_are_right_and_undisturbed(fastpath: FastPath, case: str, fami
         before, start = tcp_counts(*ENDS), time.monotonic()
         run_batch((VIP[family], MARKED_VIP[family]), act)
         after = tcp_counts(*ENDS)
-    again, sent = (after[name] - before[name] for name in ("RetransSegs", "OutSegs"))
-    print(f"{case}: {len(BATCH_SIZES)} downloads, {time.monotonic() - start:.1f} s, {again} of {sent} sent again")
+    grown = after - before
+    again, sent, timeouts = grown["RetransSegs"], grown["OutSegs"], grown["TCPTimeouts"]
+    took = f"{len(BATCH_SIZES)} downloads, {time.monotonic() - start:.1f} s"
+    print(f"{case}: {took}, {again} of {sent} sent again, {timeouts} timeouts")
     assert trouble(before, after) == {}
     # Whoever has to wait for an emulated CPU sends again: IPVS alone a few, and once in a while a window.
     assert again <= 20 + sent // 50
+    # ACKs that get lost are not seen otherwise: the bytes come right, in many times the time.
+    assert timeouts <= 10
 
 
 @FAMILIES
