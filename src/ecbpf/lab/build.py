@@ -133,9 +133,13 @@ def _join(wire: Wire, number: int, there: Links) -> None:
     # Were both ends number 2, each of its own namespace, then linkwatch_urgent_event() would take
     # them for physical links and report them up a second late.
     index = _FIRST_INDEX + 2 * number
-    command = f"ip -n {one.namespace} link add {one.name} index {index} type veth "
-    command += f"peer name {other.name} index {index + 1} netns {other.namespace}"
+    command = f"ip -n {one.namespace} link add {one.name} {_mac(one)} index {index} type veth "
+    command += f"peer name {other.name} {_mac(other)} index {index + 1} netns {other.namespace}"
     run(*command.split())
+
+
+def _mac(port: Port) -> str:
+    return f"address {port.mac}" if port.mac else ""
 
 
 def _prepare(port: Port, peer: Port, there: Links) -> None:

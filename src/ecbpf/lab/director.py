@@ -77,17 +77,17 @@ def director(vlan: int | None = None) -> Topology:
         name=NAME,
         nodes=(client, router, switch, balancer, *reals),
         wires=(
-            (Port(client, "eth0", _addresses(_CLIENTS, 20)), Port(router, "eth0", _addresses(_CLIENTS, 1))),
+            (_port(client, "eth0", _CLIENTS, 20), _port(router, "eth0", _CLIENTS, 1)),
             (
-                Port(router, "eth1", _addresses(_DIRECTORS, 1), tagged(1)),
+                _port(router, "eth1", _DIRECTORS, 1, tagged(1)),
                 Port(switch, "router", memberships=trunk),
             ),
             (
-                Port(balancer, "eth0", _addresses(_DIRECTORS, 10), tagged(10)),
+                _port(balancer, "eth0", _DIRECTORS, 10, tagged(10)),
                 Port(switch, NAME, memberships=trunk),
             ),
             *(
-                (Port(real, "eth0", _addresses(servers, host)), Port(switch, real.name, memberships=access))
+                (_port(real, "eth0", servers, host), Port(switch, real.name, memberships=access))
                 for real, host in zip(reals, _REALS, strict=True)
             ),
         ),
@@ -101,6 +101,12 @@ def director(vlan: int | None = None) -> Topology:
 
 def _namespace(node: str) -> str:
     return f"ecbpf-{NAME}-{node}"
+
+
+def _port(node: Node, name: str, network: tuple[str, str], host: int, tagged: tuple[TaggedPort, ...] = ()) -> Port:
+    # 02:ec:bf:00:58:10 is 192.168.58.10. Were it another after a repair, neighbours would send to the old one.
+    mac = f"02:ec:bf:00:{network[0].split('.')[2]}:{host:02}"
+    return Port(node, name, _addresses(network, host), mac, tagged)
 
 
 def _addresses(network: tuple[str, str], host: int) -> tuple[str, ...]:

@@ -59,12 +59,13 @@ class Membership:
 class Port:
     """One end of a wire: the interface `name` of a node, and its addresses, each with its length.
 
-    memberships: of a port of a switch that knows VLANs; none: it knows none.
+    memberships: of a port of a switch that knows VLANs; none: it knows none. mac: "" for one by chance.
     """
 
     node: Node
     name: str
     addresses: tuple[str, ...] = ()
+    mac: str = ""
     tagged: tuple[TaggedPort, ...] = ()
     memberships: tuple[Membership, ...] = ()
 
