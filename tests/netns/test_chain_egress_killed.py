@@ -95,7 +95,6 @@ def test_killed(
     take_off(near)
     assert kills > len(points) // 2
     assert found[0] == old
-    assert found[-1] == changed or way == "clsact", "the change is before the last step"
 
 
 def next_command(turn: int, interface: str, new: Load) -> None:

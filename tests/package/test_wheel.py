@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-COMMANDS = ["ecbpf", "xdp_filter", "xdp_printk", "xdp_root_loader"]
+COMMANDS = ["ecbpf", "xdp_bypass_ipvs", "xdp_filter", "xdp_printk", "xdp_root_loader"]
 DEPENDENCIES = ["numpy", "psutil"]
 PROGRAMS = sorted(path.name for path in (CHECKOUT / "bpf").glob("*.bpf.c"))
 HEADERS = sorted(path.name for path in (CHECKOUT / "bpf" / "include" / "ecbpf").glob("*.h"))

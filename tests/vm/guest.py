@@ -26,13 +26,24 @@ SHARE = "/run/share"
 _CONTROL = "/run/guest"
 _CONSOLE_LINES = 60
 
+# The pipes: a command may open /dev/stdout anew, which would cut a file short. What it leaves running may hold
+# them open, so their end is waited for, but not for ever.
 _COMMAND = """\
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 export ECBPF_GUEST={kernel} ECBPF_GUEST_RELEASE={release}
 cd {folder} 2>>{control}/stderr || exit
+mkfifo /run/stdout /run/stderr
+cat /run/stdout >>{control}/stdout &
+out=$!
+cat /run/stderr >>{control}/stderr &
+err=$!
 : >{control}/up
-setsid --wait {command} </dev/null >>{control}/stdout 2>>{control}/stderr
+setsid --wait {command} </dev/null >/run/stdout 2>/run/stderr
 echo $? >{control}/status.new
+for tenth in 1 2 3 4 5 6 7 8 9 10; do
+	kill -0 $out || kill -0 $err || break
+	sleep 0.1
+done 2>/dev/null
 mv {control}/status.new {control}/status
 sleep infinity
 """

@@ -10,10 +10,14 @@ from collections.abc import Sequence
 __all__ = ["ENVIRONMENT", "LEFT_OUT", "TIMEOUT", "arguments"]
 
 # Seconds for one kernel.
-TIMEOUT = 1800.0
+TIMEOUT = 3600.0
 
-# A flood leaves an emulated CPU no time for a hundred replacements under it.
-ENVIRONMENT = {"ECBPF_REPLACEMENTS": "5"}
+# A flood leaves an emulated CPU no time for a hundred replacements under it, and a million packets take minutes.
+ENVIRONMENT = {
+    "ECBPF_REPLACEMENTS": "5",
+    "ECBPF_FASTPATH_FLOOD": "5000",
+    "ECBPF_FASTPATH_STEPS": "2000",
+}
 
 # Test files and single tests, and why they say nothing about a kernel, or nothing that is worth the time.
 LEFT_OUT = {
@@ -27,9 +31,15 @@ LEFT_OUT = {
     "tests/netns/test_filter_lists.py": "files and tables",
     "tests/netns/test_filter_commands.py": "the same changes as test_filter_table.py makes, a process each",
     "tests/netns/test_filter_statsd.py": "UDP to a collector, on time",
+    "tests/netns/test_fastpath_bad_input.py": "115 ways to be refused",
+    "tests/netns/test_fastpath_classic.py": "what test_fastpath_commands.py does, by other flags",
+    "tests/netns/test_fastpath_statsd.py": "UDP to a collector, on time",
     "tests/netns/test_full_bpffs.py": "no room for any one of eleven pins",
     "tests/netns/test_commands.py::test_bad_input_gets_one_line_and_changes_nothing": "36 ways to be refused",
     # They measure, or rely on CPUs that run at the same moment.
+    "tests/netns/test_chain_egress_killed.py": "strace stops every system call",
+    "tests/netns/test_fastpath_live.py": "the guests' own tests do it, with IPVS",
+    "tests/netns/test_fastpath_two_cpus.py": "three million packets",
     "tests/netns/test_filter_two_cpus.py": "five million packets",
     "tests/netns/test_filter_swap.py": "a million prefixes under traffic",
     "tests/netns/test_killed.py": "strace stops every system call: 18 operations, minutes each",

@@ -10,6 +10,7 @@ from ecbpf.lab.director import MARKED_VIP, VIP
 from tests.vm.lab.batch import Running, check
 from tests.vm.lab.fastpath import FastPath, fast_path
 from tests.vm.lab.flood import ACK, SYN, flood
+from tests.vm.lab.variants import PLAIN
 
 # A million is for tests that need no network (BPF_PROG_TEST_RUN); here each packet takes a tenth of a millisecond.
 PACKETS = int(os.environ.get("ECBPF_FLOOD_PACKETS", "10000"))
@@ -21,6 +22,7 @@ def fastpath(director: Topology) -> Iterator[FastPath]:
         yield found
 
 
+@PLAIN
 @pytest.mark.parametrize("vip", [VIP[0], MARKED_VIP[1]])
 @pytest.mark.parametrize("flags", [ACK, SYN], ids=["ACKs", "SYNs"])
 def test_random_packets_create_no_flow_and_evict_none(fastpath: FastPath, vip: str, flags: int) -> None:

@@ -65,6 +65,7 @@ def test_a_download_stands_still_in_ipvs(fastpath: FastPath, vip: str) -> None:
 
 
 @FAMILIES
+@PLAIN
 def test_monitoring_leaves_all_to_ipvs(fastpath: FastPath, vip: str) -> None:
     fastpath.load(monitor=True)
     ipvs, ours = inbound_packets(vip), fastpath.counts()

@@ -11,6 +11,7 @@ from tests.vm.lab.batch import Running, check, run_batch
 from tests.vm.lab.fastpath import FastPath, fast_path
 from tests.vm.lab.ipvs import remove_server, restore
 from tests.vm.lab.tcp import ENDS, tcp_counts, trouble
+from tests.vm.lab.variants import PLAIN
 
 FAMILIES = pytest.mark.parametrize("family", [0, 1], ids=["ipv4", "ipv6"])
 SIZE = 8_000_000
@@ -27,6 +28,7 @@ def bypassed(fastpath: FastPath) -> int:
 
 
 @FAMILIES
+@PLAIN
 def test_egress_alone_learns_and_diverts_nothing(fastpath: FastPath, family: int) -> None:
     fastpath.load()
     before = bypassed(fastpath)
@@ -37,6 +39,7 @@ def test_egress_alone_learns_and_diverts_nothing(fastpath: FastPath, family: int
 
 
 @FAMILIES
+@PLAIN
 @pytest.mark.parametrize("part", ["unload", "unload_egress", "unload_ingress"])
 def test_taken_off_in_the_middle(fastpath: FastPath, part: str, family: int) -> None:
     fastpath.load()
@@ -52,6 +55,7 @@ def test_taken_off_in_the_middle(fastpath: FastPath, part: str, family: int) -> 
     assert trouble(before, tcp_counts(*ENDS)) == {}
 
 
+@PLAIN
 def test_ingress_alone_notices_that_nobody_confirms(fastpath: FastPath) -> None:
     fastpath.load()
     running = Running(VIP[0], SIZE)
@@ -73,6 +77,7 @@ def test_ingress_alone_notices_that_nobody_confirms(fastpath: FastPath) -> None:
 
 
 @FAMILIES
+@PLAIN
 @pytest.mark.parametrize("vip", [VIP, MARKED_VIP], ids=["address", "mark"])
 def test_a_server_deleted_and_back(fastpath: FastPath, vip: tuple[str, str], family: int) -> None:
     """IPVS drops what it sends nowhere, and goes on when the server is there again. So does the fast path."""

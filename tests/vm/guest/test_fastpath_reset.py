@@ -15,6 +15,7 @@ from tests.vm.lab.downloads import CLIENT
 from tests.vm.lab.fastpath import FastPath, fast_path
 from tests.vm.lab.ipvs import DIRECTOR, remove_server, restore
 from tests.vm.lab.tcp import tcp_counts
+from tests.vm.lab.variants import PLAIN
 
 _PATIENCE = 20.0
 
@@ -51,6 +52,7 @@ def ask_on(connection: http.client.HTTPConnection) -> None:
         time.sleep(0.2)
 
 
+@PLAIN
 @pytest.mark.parametrize("vip", [*VIP, *MARKED_VIP])
 def test_the_first_rst_of_ingress_ends_a_connection(fastpath: FastPath, vip: str) -> None:
     """Those of the director's own stack are all dropped, so that it is ingress's that the client gets."""
@@ -72,6 +74,7 @@ def test_the_first_rst_of_ingress_ends_a_connection(fastpath: FastPath, vip: str
     assert now["InCsumErrors"] == client["InCsumErrors"]
 
 
+@PLAIN
 @pytest.mark.parametrize("vip", [VIP[0], MARKED_VIP[1]])
 def test_the_stack_s_own_rst_passes(fastpath: FastPath, vip: str) -> None:
     """Without limits it is as with IPVS alone: the first RST to the client is the director's stack's."""

@@ -17,6 +17,7 @@ from ecbpf.lab.namespace import run_in
 from ecbpf.lab.web import processes
 from tests.vm.lab.downloads import download, expected
 from tests.vm.lab.ipvs import inbound_packets, services
+from tests.vm.lab.variants import PLAIN
 
 VIPS = pytest.mark.parametrize("vip", [*VIP, *MARKED_VIP])
 DIRECTOR = "ecbpf-director-director"
@@ -96,6 +97,7 @@ MORE_DAMAGES = {
 }
 
 
+@PLAIN
 @pytest.mark.parametrize("damages", [DAMAGES, MORE_DAMAGES], ids=["nine things", "two things"])
 def test_status_names_what_is_broken_and_up_repairs_it(director: Topology, damages: dict[str, str]) -> None:
     for damage in damages:
@@ -109,6 +111,7 @@ def test_status_names_what_is_broken_and_up_repairs_it(director: Topology, damag
     assert download(MARKED_VIP[1], "bytes/100").sha256 == expected(100)
 
 
+@PLAIN
 def test_a_drained_server_stays_drained(director: Topology) -> None:
     service, server = next(
         (service, server) for service, server in services() if service == ("-t", f"{VIP[0]}:80")
@@ -131,6 +134,7 @@ def test_another_variant_is_refused(director: Topology) -> None:
 ECBPF = [sys.executable, "-c", "import sys; from ecbpf.cli.main import main; sys.exit(main())"]
 
 
+@PLAIN
 def test_a_client_of_each_lab(director: Topology) -> None:
     """Alone, the director's is `client`; beside the other's lab, `director/client`."""
 
@@ -148,10 +152,11 @@ def test_a_client_of_each_lab(director: Topology) -> None:
     assert lab.status(director).state == "up"
 
 
+@PLAIN
 def test_killed_while_it_goes_up(director: Topology) -> None:
     """Whatever is half there, `up` completes or `down` takes away."""
     try:
-        for moment in (9, 30) if director == lab.director() else (19, 40):
+        for moment in (9, 30):
             lab.down(director)
             inject = f"inject=?vfork,?clone,?clone3:signal=KILL:when={moment}"
             strace = ["strace", "-qq", "-o", "/dev/null", "-e", inject]

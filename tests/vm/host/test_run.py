@@ -36,7 +36,7 @@ def test_a_command_is_as_if_it_ran_here(folder: Path, tmp_path_factory: pytest.T
     kept.write_text("as it was")
     script = """
         pwd; cat /run/share/in - >/run/share/out; echo '*' "$1" >&2; echo gone >"$2"
-        echo soon >/dev/stdout; sleep 1; echo later; exit 7"""
+        echo soon >/dev/stdout; sleep 1; echo later; sleep 60 & exit 7"""
     words = ("--share", str(share), "--", "bash", "-c", script, "bash", "two  words", str(kept))
     with subprocess.Popen(
         [*COMMAND, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
