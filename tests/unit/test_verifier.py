@@ -63,6 +63,37 @@ processed 9 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_stat
 
 """
 
+# Linux 7.3: the same again as a report.
+REPORT = """\
+; return *count; @ refused.bpf.c:120
+6: (79) r0 = *(u64 *)(r1 +0)
+R1 invalid mem access 'mem_or_null'
+
+Verification failed: Register Type Safety: Invalid dereference
+
+Reason:
+  R1 may be NULL here (a nullable memory pointer). The program could dereference NULL on this path,
+  so the verifier cannot prove this access is safe.
+
+At:
+  refused_part @ refused.bpf.c:120:9
+  Source context:
+      118 | ...
+  >>> 120 |         return *count;
+          |         ^-- error: invalid dereference of R1 (a nullable memory pointer)
+  Instruction context:
+  >>> 6 | (79) r0 = *(u64 *)(r1 +0)
+
+Causal path:
+  no retained diagnostic events on this path
+
+Suggestion:
+  Add a NULL check before the access and dereference the pointer only on the non-NULL path.
+
+processed 7 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_states 0 mark_read 0
+
+"""
+
 BTF = """\
 magic: 0xeb9f
 version: 1
@@ -87,6 +118,7 @@ version: 1
             "invalid access to map value, value_size=8 off=8 size=8, R0 min value is outside of the allowed "
             "memory range at `count[1] = 7;`",
         ),
+        (REPORT, "R1 invalid mem access 'mem_or_null' at `return *count;` (refused.bpf.c:120)"),
         (BTF, "[2] STRUCT (anon) size=32 vlen=4, \ttype type_id=3 bits_offset=0 Member exceeds struct_size"),
         ("", ""),
         ("\0\n \n", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 from ecbpf.errors import KernelError
 
@@ -13,6 +14,7 @@ _STATE = (
     r"\d+: [(R]|from \d+ to \d+|frame ?\d+:|\s*R\d+(_\w+)?=|func#|;|--|regs=|mark_precise|last_idx|parent |"
     r"cur state:|old state:|caller:|callee:|propagating |$"
 )
+_REPORT = "Verification failed: "
 _REASON_LINES = 2  # "invalid access to packet, off=13 size=1" and "R1 offset is outside of the packet"
 
 
@@ -20,9 +22,11 @@ def summarise(log: str) -> str:
     """The lines of a verifier's log that say why, as one, with the source line they are about if there is one.
 
     The reason stands last, before the statistics; above it are instructions, register states and, after
-    a ``;``, the C lines from the BTF. "" for an empty log.
+    a ``;``, the C lines from the BTF. Linux 7.3 tells it all again at length behind it, with a suggestion.
+    "" for an empty log.
     """
     lines = [line.rstrip() for line in log.rstrip("\0\n ").splitlines()]
+    lines = list(takewhile(lambda line: not line.startswith(_REPORT), lines))
     while lines and re.match(_STATISTICS, lines[-1]):
         lines.pop()
     end = len(lines)
