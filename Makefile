@@ -78,7 +78,7 @@ test: lint setup-guests
 
 test-vm: setup-guests
 	@$(BIN)/python -m tests.vm.fetch --missing $(KERNEL)
-	@$(BIN)/python -m tests.vm --kernel $(KERNEL) --timeout 900 -- \
+	@$(BIN)/python -m tests.vm --kernel $(KERNEL) --timeout 2400 -- \
 		$(BIN)/python -m pytest -q $(GUEST_PYTEST) tests/vm/guest
 
 test-kernels: setup-guests

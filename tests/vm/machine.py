@@ -44,10 +44,8 @@ def machine(
     command = [
         "qemu-system-x86_64",
         *("-nodefaults", "-no-reboot", "-display", "none"),
-        # One thread for both CPUs, in turn: with a thread each, a CPU can meet the breakpoint of a patch to
-        # the kernel's text that is over by then. Linux panics in bpf_dispatcher_xdp_func() when XDP programs
-        # change under a flood. Translated code is kept in up to 512 MiB: what falls out is translated again.
-        *("-accel", "tcg,thread=single,tb-size=512"),
+        # Translated code is kept in up to 512 MiB: what falls out is translated again.
+        *("-accel", "tcg,thread=multi,tb-size=512"),
         # Reading an emulated HPET takes the emulator's big lock.
         *("-machine", "q35,hpet=off"),
         *("-cpu", "max", "-smp", str(CPUS), "-m", str(memory)),

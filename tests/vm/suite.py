@@ -37,6 +37,7 @@ LEFT_OUT = {
     "tests/netns/test_full_bpffs.py": "no room for any one of eleven pins",
     "tests/netns/test_commands.py::test_bad_input_gets_one_line_and_changes_nothing": "36 ways to be refused",
     # They measure, or rely on CPUs that run at the same moment.
+    "tests/netns/test_chain_window.py": "emulated CPUs panic (tests/vm/README.md)",
     "tests/netns/test_chain_egress_killed.py": "strace stops every system call",
     "tests/netns/test_fastpath_live.py": "the guests' own tests do it, with IPVS",
     "tests/netns/test_fastpath_two_cpus.py": "three million packets",
