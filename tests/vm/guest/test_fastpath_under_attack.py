@@ -1,4 +1,7 @@
-"""Attacks beside a download: they leave no trace in the table of flows, and the download does not notice."""
+"""Attacks beside a download: they leave no trace in the table of flows, and the download does not notice.
+
+After the downloads, by name: servers answer SYNs for a minute after a flood, which would count as sent again.
+"""
 
 import os
 from collections.abc import Iterator
