@@ -17,6 +17,10 @@ GUEST_PACKAGES := qemu-system-x86 busybox-static kmod util-linux ipvsadm iperf3 
 # In a guest hypothesis takes ten seconds to import, which its plugin does whether a test uses it or not.
 GUEST_PYTEST := -p no:cacheprovider -p no:hypothesispytest
 
+# Status 125: qemu or the kernel died, which an emulated CPU can bring about (tests/vm/README.md).
+IN_GUEST = $(BIN)/python -m tests.vm --kernel $(KERNEL) --timeout 2400 -- \
+	$(BIN)/python -m pytest -q $(GUEST_PYTEST) tests/vm/guest
+
 C_SOURCES = $(shell find bpf tests bench -name '*.c' -o -name '*.h')
 OBJECTS := src/ecbpf/objects/.built-debug-$(or $(DEBUG),0)
 
@@ -78,8 +82,7 @@ test: lint setup-guests
 
 test-vm: setup-guests
 	@$(BIN)/python -m tests.vm.fetch --missing $(KERNEL)
-	@$(BIN)/python -m tests.vm --kernel $(KERNEL) --timeout 2400 -- \
-		$(BIN)/python -m pytest -q $(GUEST_PYTEST) tests/vm/guest
+	@$(IN_GUEST) || { test $$? = 125 && echo "the guest died, see tests/vm/README.md: once more" && $(IN_GUEST); }
 
 test-kernels: setup-guests
 	@$(BIN)/python -m tests.vm.fetch --missing $(KERNELS)
