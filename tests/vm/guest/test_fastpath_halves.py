@@ -15,6 +15,7 @@ from tests.vm.lab.variants import PLAIN
 
 FAMILIES = pytest.mark.parametrize("family", [0, 1], ids=["ipv4", "ipv6"])
 SIZE = 8_000_000
+LONG = 60_000_000  # a quarter of a minute of crawling
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_taken_off_in_the_middle(fastpath: FastPath, part: str, family: int) -> 
 @PLAIN
 def test_ingress_alone_notices_that_nobody_confirms(fastpath: FastPath) -> None:
     fastpath.load()
-    running = Running(VIP[0], SIZE)
+    running = Running(VIP[0], LONG)
     try:
         running.wait_for_the_middle()
         fastpath.unload_egress()
@@ -73,7 +74,7 @@ def test_ingress_alone_notices_that_nobody_confirms(fastpath: FastPath) -> None:
             time.sleep(0.2)
     finally:
         done = running.finish()
-    check(done, SIZE)
+    check(done, LONG)
 
 
 @FAMILIES

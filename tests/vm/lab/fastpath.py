@@ -5,10 +5,14 @@ from contextlib import contextmanager
 
 from ecbpf import lab
 from ecbpf.chain.attach import attach, detach
+from ecbpf.chain.egress import egress_interfaces, take_off_egress
+from ecbpf.chain.pins import locked
 from ecbpf.chain.settings import Settings
+from ecbpf.chain.slots import empty
 from ecbpf.fastpath.director import find_director, look_director
 from ecbpf.fastpath.flows import Flow, read_flows
 from ecbpf.fastpath.load import load_fastpath, unload_fastpath
+from ecbpf.fastpath.programs import EGRESS, SLOT
 from ecbpf.lab import Topology
 
 __all__ = ["FastPath", "fast_path"]
@@ -36,14 +40,15 @@ class FastPath:
             unload_fastpath()
 
     def unload_ingress(self) -> None:
-        """Leave egress alone there."""
+        """Leave egress alone there, as no command of its does."""
         with lab.inside("director/director"):
-            unload_fastpath([_NIC], [])
+            empty(_NIC, SLOT)
 
     def unload_egress(self) -> None:
-        """Leave ingress alone there."""
-        with lab.inside("director/director"):
-            unload_fastpath([], [_NIC, *([self.outbound] if self.outbound != _NIC else [])])
+        """Leave ingress alone there, as no command of its does."""
+        with lab.inside("director/director"), locked():
+            for interface in egress_interfaces(EGRESS):
+                take_off_egress(interface, EGRESS)
 
     def set(self, *, force: bool = False, **settings: int | bool) -> None:
         """Change settings."""
