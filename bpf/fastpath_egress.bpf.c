@@ -21,7 +21,6 @@
 
 #define FAMILY_IP4 2
 #define FAMILY_IP6 10
-#define VLAN_ID_MASK 0xfff
 
 /* All headers that are read, with two tags and TCP behind IPv6. */
 #define HEADERS_MAX (ETH_HLEN + 8 + 40 + 20)

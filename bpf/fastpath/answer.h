@@ -77,7 +77,7 @@ static __always_inline void answer_ip6(struct ipv6hdr *ip)
 	struct in6_addr address = ip->saddr;
 
 	/* Version and traffic class without ECN; no flow label. */
-	*(__be32 *)ip &= bpf_htonl(0xffcfffff & 0xfff00000);
+	*(__be32 *)ip &= bpf_htonl(0xffc00000);
 	ip->payload_len = bpf_htons(sizeof(struct tcphdr));
 	ip->hop_limit = TTL_OF_ANSWER;
 	ip->saddr = ip->daddr;

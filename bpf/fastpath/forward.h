@@ -17,8 +17,6 @@
 #include "settings.h"
 #include "table.h"
 
-#define VLAN_ID_MASK 0xfff
-
 /* The interface that this program is on; user space keeps it up to date. */
 struct fastpath_nic {
 	__u8 mac[ETH_ALEN];

@@ -44,6 +44,7 @@
 #include "reason.h"
 
 #define PACKET_VLAN_MAX 2
+#define VLAN_ID_MASK 0xfff
 #define PACKET_L2_MAX (ETH_HLEN + PACKET_VLAN_MAX * sizeof(struct packet_vlan))
 #define IP6_EXT_MAX 8
 #define IP6_EXT_HIP 139 /* RFC 7401 */

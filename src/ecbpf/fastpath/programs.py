@@ -38,7 +38,7 @@ __all__ = [
 
 SLOT = 7
 INGRESS, EGRESS = "xdp_fastpath_prog", "tc_fastpath_prog"
-FLOWS, CPUS, LOCAL, PORTS, LOCKS = (f"fastpath_{name}" for name in ("flows", "cpus", "local", "ports", "locks"))
+FLOWS, CPUS, LOCAL, PORTS = (f"fastpath_{name}" for name in ("flows", "cpus", "local", "ports"))
 DIRECTOR, CONSTANTS = ".data.director", ".rodata"
 
 DEFAULT_FLOWS = 1_000_000

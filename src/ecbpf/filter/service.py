@@ -48,19 +48,11 @@ def _detach(interfaces: list[str]) -> None:
 def _until_stopped(interfaces: list[str], statsd: Statsd | None, events: AddressEvents, stop: int) -> None:
     missing = Complaints()
     for _ in every_second(stop):
-        is_moved = _is_moved(events)
+        is_moved = events.changed()
         for interface in interfaces:
             update = is_moved or interface in missing
             with missing.about(interface):
                 _beat(interface, statsd, update=update)
-
-
-def _is_moved(events: AddressEvents) -> bool:
-    """Whether this host's addresses may have changed."""
-    try:
-        return events.changed()
-    except OSError:
-        return True
 
 
 def _beat(interface: str, statsd: Statsd | None, *, update: bool) -> None:
