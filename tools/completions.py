@@ -6,7 +6,8 @@ from pathlib import Path
 
 import shtab
 
-from ecbpf.cli import main, xdp_bypass_ipvs, xdp_filter, xdp_printk, xdp_root_loader
+from ecbpf.cli import main
+from ecbpf.cli.classic import xdp_bypass_ipvs, xdp_filter, xdp_printk, xdp_root_loader
 from ecbpf.lab import node_names
 
 __all__ = ["FOLDER", "generate"]

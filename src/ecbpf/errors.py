@@ -25,20 +25,20 @@ class EcbpfError(Exception):
     """Base of all; by itself: the operation failed.
 
     what: the thing, for instance an interface or a path. why: what is wrong with it.
-    way_out: what the reader can do ("" when there is nothing to say).
+    hint: what the reader can do ("" when there is nothing to say).
     """
 
     exit_status = 1
 
-    def __init__(self, what: str, why: str, way_out: str = "") -> None:
-        super().__init__(what, why, way_out)
+    def __init__(self, what: str, why: str, hint: str = "") -> None:
+        super().__init__(what, why, hint)
         self.what = what
         self.why = why
-        self.way_out = way_out
+        self.hint = hint
 
     def __str__(self) -> str:
         line = f"{self.what}: {self.why}"
-        return f"{line}; {self.way_out}" if self.way_out else line
+        return f"{line}; {self.hint}" if self.hint else line
 
 
 class UsageError(EcbpfError):
@@ -66,9 +66,9 @@ class BusyError(EcbpfError):
 class KernelError(EcbpfError):
     """The kernel refused; `errno` says with what."""
 
-    def __init__(self, what: str, errno: int, way_out: str = "") -> None:
+    def __init__(self, what: str, errno: int, hint: str = "") -> None:
         name = _errno.errorcode.get(errno, f"errno {errno}")
-        super().__init__(what, f"{os.strerror(errno)} ({name})", way_out)
+        super().__init__(what, f"{os.strerror(errno)} ({name})", hint)
         self.errno = errno
 
 
@@ -78,8 +78,8 @@ class NotPermittedError(KernelError):
     exit_status = 77
 
 
-def kernel_error(what: str, errno: int, way_out: str = "") -> KernelError:
+def kernel_error(what: str, errno: int, hint: str = "") -> KernelError:
     """The error to raise for a call that failed with `errno`: no rights is a class of its own."""
     if errno == _errno.EPERM:
-        return NotPermittedError(what, errno, way_out or "run it as root")
-    return KernelError(what, errno, way_out)
+        return NotPermittedError(what, errno, hint or "run it as root")
+    return KernelError(what, errno, hint)

@@ -13,7 +13,8 @@ from unittest.mock import patch
 
 from ecbpf.chain.attach import attach, detach
 from ecbpf.chain.occupant import find_root, look
-from ecbpf.cli import main, xdp_bypass_ipvs, xdp_filter
+from ecbpf.cli import main
+from ecbpf.cli.classic import xdp_bypass_ipvs, xdp_filter
 from ecbpf.filter import lockout
 from ecbpf.filter.running import find_filter
 from ecbpf.filter.status import filter_status

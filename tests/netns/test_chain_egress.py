@@ -134,7 +134,7 @@ def test_a_stranger_at_our_handle_is_named_and_left_alone(
     assert egress_program(near, OURS) is None
     assert take_off(near) is False
     assert seen_of(near, theirs) == [COUNT]
-    sh(refusal.value.way_out)
+    sh(refusal.value.hint)
     assert put(near, ours) == "egress program attached (clsact)"
 
 
@@ -147,7 +147,7 @@ def test_an_ingress_qdisc_in_the_place_of_clsact(near: str, new: Load, monkeypat
     ) as refusal:
         put(near, new())
     assert egress_program(near, OURS) is None
-    sh(refusal.value.way_out.partition(",")[0])
+    sh(refusal.value.hint.partition(",")[0])
     assert put(near, new()) == "egress program attached (clsact)"
 
 

@@ -12,7 +12,8 @@ import pytest
 from ecbpf.chain.attach import attach
 from ecbpf.chain.occupant import find_root, look
 from ecbpf.chain.slots import put
-from ecbpf.cli import main, xdp_printk, xdp_root_loader
+from ecbpf.cli import main
+from ecbpf.cli.classic import xdp_printk, xdp_root_loader
 from ecbpf.kernel.uapi import XDP_DROP
 from ecbpf.kernel.xdp import query
 from ecbpf.lab.namespace import inside_namespace
@@ -245,7 +246,7 @@ def test_a_reader_that_stops_is_no_error(near: str) -> None:
     assert (done.stdout, done.stderr) == (f"Interface {near} status:\n", "")
 
 
-def test_ip_netns_exec_is_refused_with_the_way_out(pair: Pair) -> None:
+def test_ip_netns_exec_is_refused_with_the_hint(pair: Pair) -> None:
     """Its mount namespace ends with the command, and with it the pins."""
     command = ["ip", "netns", "exec", pair.namespace, sys.executable, "-m", "ecbpf.cli.main", "attach", pair.near]
     done = subprocess.run(command, check=False, capture_output=True, text=True)

@@ -280,8 +280,8 @@ def test_no_warning_about_those_who_only_knock(bare: str, monkeypatch: pytest.Mo
 
 
 def _warning(interface: str, address: str, who: str) -> str:
-    way_out = f"ecbpf filter allow -i {interface} {address} lets it through"
-    return f"ecbpf: warning: {interface}: drops {address}, {who}; {way_out}\n"
+    hint = f"ecbpf filter allow -i {interface} {address} lets it through"
+    return f"ecbpf: warning: {interface}: drops {address}, {who}; {hint}\n"
 
 
 def test_who_would_be_locked_out_is_said_once(near: str, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -171,7 +171,7 @@ def _attach(interface: str, ifindex: int, program: Program) -> str:
     except KernelError as error:
         taken = ClsactFilter(ifindex, "egress").program_id() if error.errno == errno.EEXIST else None
         if taken is None:
-            raise kernel_error(interface, error.errno, error.way_out) from None
+            raise kernel_error(interface, error.errno, error.hint) from None
         raise _busy(interface, taken) from None
     if isinstance(held.by, TcxLink):
         with held.by:
@@ -202,7 +202,7 @@ def _about(interface: str) -> Iterator[None]:
     try:
         yield
     except KernelError as error:
-        raise kernel_error(interface, error.errno, error.way_out) from None
+        raise kernel_error(interface, error.errno, error.hint) from None
 
 
 def _home(ifindex: int) -> str:

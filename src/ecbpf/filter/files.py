@@ -119,7 +119,7 @@ def _split_each(chunk: bytes, name: str, lines_before: int) -> Fields:
         except DataError as error:
             why = f"{error.what}: {error.why}"
             short = why if len(why) <= _SHOWN else f"{why[:_SHOWN]}..."
-            raise DataError(f"{name}, line {number}", short, error.way_out) from None
+            raise DataError(f"{name}, line {number}", short, error.hint) from None
         if prefix:
             prefixes.append(prefix)
             tags.append(tag)

@@ -86,8 +86,8 @@ def parse_prefix(text: str) -> Prefix:
     address = parse_address(address_text)
     length = LENGTHS[address.family].get(slash + length_text)
     if length is None:
-        way_out = f"give 0 to {BITS[address.family]}"
-        raise DataError(repr(text), f"{length_text!r} is no length of a prefix", way_out)
+        hint = f"give 0 to {BITS[address.family]}"
+        raise DataError(repr(text), f"{length_text!r} is no length of a prefix", hint)
     number = address.upper << 64 | address.lower
     kept = number >> (128 - length) << (128 - length)
     return Prefix(address.family, kept >> 64, kept & (1 << 64) - 1, length, kept != number)

@@ -32,7 +32,7 @@ class Descriptor(Closing):
         try:
             lib.bpf_obj_pin(self.fd, os.fsencode(path))
         except KernelError as error:
-            raise kernel_error(path, error.errno, error.way_out) from None
+            raise kernel_error(path, error.errno, error.hint) from None
 
 
 def descriptor_by_pin(kind: str, path: str) -> int:
@@ -43,7 +43,7 @@ def descriptor_by_pin(kind: str, path: str) -> int:
     try:
         fd = int(lib.bpf_obj_get(os.fsencode(path)))
     except KernelError as error:
-        raise kernel_error(path, error.errno, error.way_out) from None
+        raise kernel_error(path, error.errno, error.hint) from None
     # anon_inode:bpf-map, bpf-prog, bpf_link; the info call would not tell them apart.
     found = os.readlink(f"/proc/self/fd/{fd}").removeprefix("anon_inode:")
     if found.replace("_", "-") != f"bpf-{kind}":

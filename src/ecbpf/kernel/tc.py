@@ -111,8 +111,8 @@ class ClsactFilter:
         except KernelError as error:
             if error.errno != errno.EINVAL:
                 raise
-            way_out = f"has a filter of another kind or protocol priority {PRIORITY}? see `tc filter show`"
-            raise kernel_error("bpf_tc_attach", error.errno, way_out) from None
+            hint = f"has a filter of another kind or protocol priority {PRIORITY}? see `tc filter show`"
+            raise kernel_error("bpf_tc_attach", error.errno, hint) from None
 
     def program_id(self) -> int | None:
         """The id of the program at our handle, None if there is none. Raises KernelError."""
