@@ -22,40 +22,40 @@ ENVIRONMENT = {
 # Test files and single tests, and why they say nothing about a kernel, or nothing that is worth the time.
 LEFT_OUT = {
     # Commands and files; every kernel call in them is made by a test that runs.
-    "tests/netns/test_demo.py": "the lab, and tables on a terminal",
-    "tests/netns/test_lab.py": "namespaces and processes: no BPF",
-    "tests/netns/test_howto.py": "a reader's way through docs/, compiling at every step",
-    "tests/netns/test_debug_build.py": "compiles everything a second time",
-    "tests/netns/test_filter_addresses.py": "which addresses this host has: netlink and /proc",
-    "tests/netns/test_filter_bad_input.py": "36 ways to be refused",
-    "tests/netns/test_filter_lists.py": "files and tables",
-    "tests/netns/test_filter_commands.py": "the same changes as test_filter_table.py makes, a process each",
-    "tests/netns/test_filter_statsd.py": "UDP to a collector, on time",
-    "tests/netns/test_fastpath_bad_input.py": "115 ways to be refused",
-    "tests/netns/test_fastpath_classic.py": "what test_fastpath_commands.py does, by other flags",
-    "tests/netns/test_fastpath_statsd.py": "UDP to a collector, on time",
-    "tests/netns/test_full_bpffs.py": "no room for any one of eleven pins",
-    "tests/netns/test_commands.py::test_bad_input_gets_one_line_and_changes_nothing": "36 ways to be refused",
+    "tests/netns/docs/test_demo.py": "the lab, and tables on a terminal",
+    "tests/netns/lab/test_lab.py": "namespaces and processes: no BPF",
+    "tests/netns/docs/test_howto.py": "a reader's way through docs/, compiling at every step",
+    "tests/netns/chain/test_debug_build.py": "compiles everything a second time",
+    "tests/netns/filter/test_addresses.py": "which addresses this host has: netlink and /proc",
+    "tests/netns/filter/test_bad_input.py": "36 ways to be refused",
+    "tests/netns/filter/test_lists.py": "files and tables",
+    "tests/netns/filter/test_commands.py": "the same changes as test_table.py makes, a process each",
+    "tests/netns/filter/test_statsd.py": "UDP to a collector, on time",
+    "tests/netns/fastpath/test_bad_input.py": "115 ways to be refused",
+    "tests/netns/fastpath/test_classic.py": "what test_commands.py does, by other flags",
+    "tests/netns/fastpath/test_statsd.py": "UDP to a collector, on time",
+    "tests/netns/invariants/test_full_bpffs.py": "no room for any one of eleven pins",
+    "tests/netns/cli/test_commands.py::test_bad_input_gets_one_line_and_changes_nothing": "36 ways to be refused",
     # They measure, or rely on CPUs that run at the same moment.
-    "tests/netns/test_chain_window.py": "emulated CPUs panic (tests/vm/README.md)",
-    "tests/netns/test_chain_egress_killed.py": "strace stops every system call",
-    "tests/netns/test_fastpath_live.py": "the guests' own tests do it, with IPVS",
-    "tests/netns/test_fastpath_two_cpus.py": "three million packets",
-    "tests/netns/test_filter_two_cpus.py": "five million packets",
-    "tests/netns/test_filter_swap.py": "a million prefixes under traffic",
-    "tests/netns/test_killed.py": "strace stops every system call: 18 operations, minutes each",
-    "tests/netns/test_filter_ptb.py::test_so_many_a_second_and_no_more": "a rate that emulated CPUs do not reach",
-    "tests/netns/test_filter_sets.py::test_capacity": "sets of a million prefixes",
-    "tests/netns/test_kernel_map.py::test_a_hundred_thousand_at_once": "a hundred thousand elements",
-    "tests/netns/test_kernel_object.py::test_refused[complex": "the verifier walks a million instructions",
-    "tests/netns/test_packet.py::test_many_random_frames": "100,000 frames; test_random_frames sends some too",
-    "tests/netns/test_filter_packets.py::test_a_million_packets": "two processes, a million packets",
+    "tests/netns/invariants/test_window.py": "emulated CPUs panic (tests/vm/README.md)",
+    "tests/netns/chain/test_egress_killed.py": "strace stops every system call",
+    "tests/netns/fastpath/test_live.py": "the guests' own tests do it, with IPVS",
+    "tests/netns/fastpath/test_two_cpus.py": "three million packets",
+    "tests/netns/filter/test_two_cpus.py": "five million packets",
+    "tests/netns/filter/test_swap.py": "a million prefixes under traffic",
+    "tests/netns/invariants/test_killed.py": "strace stops every system call: 18 operations, minutes each",
+    "tests/netns/filter/test_ptb.py::test_so_many_a_second_and_no_more": "a rate that emulated CPUs do not reach",
+    "tests/netns/filter/test_sets.py::test_capacity": "sets of a million prefixes",
+    "tests/netns/kernel/test_map.py::test_a_hundred_thousand_at_once": "a hundred thousand elements",
+    "tests/netns/kernel/test_object.py::test_refused[complex": "the verifier walks a million instructions",
+    "tests/netns/chain/test_parser.py::test_many_random_frames": "100,000 frames; test_random_frames sends some",
+    "tests/netns/filter/test_packets.py::test_a_million_packets": "two processes, a million packets",
     # The same again in other words: a few of each are in tests that run.
-    "tests/netns/test_chain_packets.py::test_each_verdict_is_counted_where_it_fell": "56 times, 4 s each",
-    "tests/netns/test_filter_table.py::test_every_combination_of_switches": "128 times all packets",
-    "tests/netns/test_filter_table.py::test_every_truncation": "316 packets cut at every byte",
-    "tests/netns/test_filter_table.py::test_three_tags": "316 packets that are aborted alike",
-    "tests/netns/test_packet.py::test_every_truncation": "101 packets cut at every byte",
+    "tests/netns/chain/test_packets.py::test_each_verdict_is_counted_where_it_fell": "56 times, 4 s each",
+    "tests/netns/filter/test_table.py::test_every_combination_of_switches": "128 times all packets",
+    "tests/netns/filter/test_table.py::test_every_truncation": "316 packets cut at every byte",
+    "tests/netns/filter/test_table.py::test_three_tags": "316 packets that are aborted alike",
+    "tests/netns/chain/test_parser.py::test_every_truncation": "101 packets cut at every byte",
 }
 
 
@@ -64,6 +64,6 @@ def arguments(named: Sequence[str] = ()) -> list[str]:
 
     `named` files instead of all, but still without the tests that are left out; a test that is named itself runs.
     """
-    files = named or ["tests/vm/guest", *sorted(set(glob.glob("tests/netns/test_*.py")) - LEFT_OUT.keys())]
+    files = named or ["tests/vm/guest", *sorted(set(glob.glob("tests/netns/*/test_*.py")) - LEFT_OUT.keys())]
     tests = sorted(name for name in LEFT_OUT if "::" in name and name not in named)
     return [*files, *(f"--deselect={test}" for test in tests)]

@@ -1,0 +1,189 @@
+"""Bad input to the fast path's commands: one line that says what is wrong, the status, and nothing changed."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.netns.fastpath.typed import director, loaded, snapshot
+from tests.support.pair import Pair
+from tests.support.typed import command, done, typed
+
+# In at near0, out at far0 by redirect; other0 has a root array, bare0 has none, tun0 is no Ethernet.
+_LINES = [
+    # command line, exit status, what the one line says
+    ("ecbpf fastpath", 64, "the following arguments are required: VERB; see ecbpf fastpath --help"),
+    ("ecbpf fastpath frob", 64, "invalid choice: 'frob'"),
+    ("ecbpf fastpath load -i nosuch0", 65, "nosuch0: no such interface in this network namespace; see `ip link`"),
+    ("ecbpf fastpath load -o nosuch0", 65, "nosuch0: no such interface in this network namespace"),
+    ("ecbpf fastpath load -i other0,nosuch0", 65, "nosuch0: no such interface"),
+    ("ecbpf fastpath load -a near0,nosuch0", 65, "nosuch0: no such interface"),
+    ("ecbpf fastpath load -i near0,", 65, "no such interface"),
+    ("ecbpf fastpath load -i bare0", 1, "bare0: no root array attached; attach one: ecbpf attach bare0"),
+    ("ecbpf fastpath load -i other0,bare0", 1, "bare0: no root array attached"),
+    ("ecbpf fastpath load -i tun0", 65, "tun0: has no Ethernet address; the fast path needs Ethernet"),
+    ("ecbpf fastpath load -o tun0", 65, "tun0: has no Ethernet address"),
+    ("ecbpf fastpath load -o bare0", 1, "bare0: redirect=on, and no XDP program there"),
+    ("ecbpf fastpath load -i", 64, "argument -i/--interface: expected one argument"),
+    ("ecbpf fastpath load near0", 64, "'near0': no setting of the fast path; NAME=VALUE; names: monitor, limit"),
+    ("ecbpf fastpath load udp", 64, "'udp': no setting of the fast path"),
+    ("ecbpf fastpath load -i other0 udp=maybe", 64, "udp=maybe: neither on nor off; udp=on or udp=off"),
+    ("ecbpf fastpath load vlan=77", 65, "vlan=77: this host has no such VLAN on near0; ip link add link near0"),
+    ("ecbpf fastpath load sample_seconds=60", 64, "sample_seconds=60: not below inactive_seconds, which is 60"),
+    ("ecbpf fastpath load -e 192.0.2", 64, "'192.0.2': no address; give IPv4 or IPv6 addresses, without a length"),
+    ("ecbpf fastpath load -e 192.0.2.1,", 64, "'': no address"),
+    ("ecbpf fastpath load -e ''", 64, "'': no address"),
+    ("ecbpf fastpath load --flows 0", 64, "argument --flows: '0' is no number, 1 to 268435456"),
+    ("ecbpf fastpath load --flows 268435457", 64, "no number, 1 to 268435456"),
+    (f"ecbpf fastpath load --flows {'9' * 5000}", 64, "no number, 1 to 268435456"),
+    ("ecbpf fastpath load --flows 1e6", 64, "no number, 1 to 268435456"),
+    ("ecbpf fastpath load --flows 268435456", 1, "flow table: no memory for 268435456 flows; --flows fewer"),
+    ("ecbpf fastpath unload -i nosuch0", 65, "nosuch0: no such interface"),
+    ("ecbpf fastpath unload -i other0", 1, "fast path: not loaded on other0; ecbpf fastpath show"),
+    ("ecbpf fastpath unload -i other0 -o bare0", 1, "fast path: not loaded on other0, bare0"),
+    ("ecbpf fastpath unload -o near0", 64, "near0: clients' packets come in there too, which needs egress"),
+    ("ecbpf fastpath unload -i other0 -o near0", 64, "near0: clients' packets come in there too"),
+    ("ecbpf fastpath unload near0", 64, "unrecognized arguments: near0"),
+    ("ecbpf fastpath set", 64, "the following arguments are required: NAME=VALUE"),
+    ("ecbpf fastpath set monitor", 64, "'monitor': no setting of the fast path"),
+    ("ecbpf fastpath set monitor=on udp=x", 64, "udp=x: neither on nor off"),
+    ("ecbpf fastpath set monitor=on vlan=77", 65, "vlan=77: this host has no such VLAN on near0"),
+    ("ecbpf fastpath set vlan=0 --force", 64, "vlan=0: no VLAN id; give 1 to 4094, or -1"),
+    ("ecbpf fastpath set vlan=4095", 64, "vlan=4095: no VLAN id"),
+    ("ecbpf fastpath set monitor=on inactive_seconds=1", 64, "sample_seconds=1: not below inactive_seconds"),
+    ("ecbpf fastpath set inbound_pps=9+50", 64, "inbound_spike=50: not below inbound_max, which is 50"),
+    ("ecbpf fastpath set inbound_pps=9+5+50+1", 64, "more than three numbers; PPS[+SPIKE[+MAX]]"),
+    ("ecbpf fastpath set --dry-run vlan=77", 65, "vlan=77: this host has no such VLAN"),
+    ("ecbpf fastpath set --dry-run sample_seconds=60", 64, "not below inactive_seconds"),
+    ("ecbpf fastpath set -i near0 udp=on", 64, "unrecognized arguments: -i"),
+    ("ecbpf fastpath show near0", 64, "unrecognized arguments: near0"),
+    ("ecbpf fastpath stats 0", 64, "argument SECONDS: '0' is no number of seconds from 0.1 to 86400"),
+    ("ecbpf fastpath stats -1", 64, "'-1' is no number of seconds"),
+    ("ecbpf fastpath stats nan", 64, "'nan' is no number of seconds"),
+    ("ecbpf fastpath stats inf", 64, "'inf' is no number of seconds"),
+    ("ecbpf fastpath stats 1 0", 64, "argument COUNT: '0' is no number, 1 to"),
+    ("ecbpf fastpath stats 1 1.5", 64, "argument COUNT: '1.5' is no number, 1 to"),
+    ("ecbpf fastpath stats 1 2 3", 64, "unrecognized arguments: 3"),
+    ("ecbpf fastpath flows --sort bytes", 64, "argument --sort: invalid choice: 'bytes'"),
+    ("ecbpf fastpath flows --server 02:00:00:00:00", 64, "'02:00:00:00:00' is no MAC address"),
+    ("ecbpf fastpath flows --server far0", 64, "'far0' is no MAC address"),
+    ("ecbpf fastpath exclude", 64, "the following arguments are required: add|del|list"),
+    ("ecbpf fastpath exclude frob", 64, "argument add|del|list: invalid choice: 'frob'"),
+    ("ecbpf fastpath exclude add", 64, "fastpath exclude add: no addresses; ADDRESS ADDRESS or A,B"),
+    ("ecbpf fastpath exclude del", 64, "fastpath exclude del: no addresses"),
+    ("ecbpf fastpath exclude list 192.0.2.7", 64, "fastpath exclude list: takes no addresses"),
+    ("ecbpf fastpath exclude add 192.0.2.8 192.0.2.0/24", 64, "'192.0.2.0/24': no address"),
+    ("ecbpf fastpath exclude add fe80::1%near0", 64, "'fe80::1%near0': no address"),
+    ("ecbpf fastpath exclude del 192.0.2.7,192.0.2.8", 1, "192.0.2.8: not excluded; ecbpf fastpath exclude list"),
+    ("ecbpf fastpath statsd --host nosuch.invalid", 65, "nosuch.invalid:8125: no address of a statsd daemon"),
+    ("ecbpf fastpath statsd --port 0", 64, "argument --port: '0' is no port, 1 to 65535"),
+    ("ecbpf fastpath statsd --port 65536", 64, "argument --port: '65536' is no port, 1 to 65535"),
+    ("xdp_bypass_ipvs", 64, "xdp_bypass_ipvs: nothing to do; see xdp_bypass_ipvs --help"),
+    ("xdp_bypass_ipvs frob", 64, "unrecognized arguments: frob"),
+    ("xdp_bypass_ipvs -L -U", 64, "argument -U/--unload: not allowed with argument -L/--load"),
+    ("xdp_bypass_ipvs -L -i nosuch0", 65, "nosuch0: no such interface"),
+    ("xdp_bypass_ipvs -L -o nosuch0 -i bare0 -p off", 65, "nosuch0: no such interface"),
+    ("xdp_bypass_ipvs -L -a nosuch0 -i bare0 -p off", 65, "nosuch0: no such interface"),
+    ("xdp_bypass_ipvs -L -i bare0", 1, "bare0: no root array attached"),
+    ("xdp_bypass_ipvs -L -i bare0 -p off -v 77", 65, "vlan=77: this host has no such VLAN on near0"),
+    ("xdp_bypass_ipvs -L -i bare0 -o tun0 -p off", 65, "tun0: has no Ethernet address"),
+    ("xdp_bypass_ipvs -L -i bare0 -p off -e del 192.0.2.8", 1, "192.0.2.8: not excluded"),
+    ("xdp_bypass_ipvs -L -i bare0 -p off -e frob 192.0.2.8", 64, "-e frob: neither add nor del; -e add A,B or"),
+    ("xdp_bypass_ipvs -L -i bare0 -p off -S x", 64, "-S: 'x' is no number of seconds from 0.1 to 86400; -S [SEC"),
+    ("xdp_bypass_ipvs -L -i bare0 -p off -S 1 x", 64, "-S: 'x' is no number, 1 to"),
+    ("xdp_bypass_ipvs -L -i bare0 -p off -S 1 2 3", 64, "-S: 3 numbers; -S [SECONDS [COUNT]]"),
+    ("xdp_bypass_ipvs -L -T", 64, "-T goes with -p off; the mode is the root array's"),
+    ("xdp_bypass_ipvs -P -p off", 64, "-p off goes with -L"),
+    ("xdp_bypass_ipvs -U -P", 64, "after -U there is nothing to show"),
+    ("xdp_bypass_ipvs -U -z", 64, "after -U there is nothing to show"),
+    ("xdp_bypass_ipvs -U -M on", 64, "-U goes with -i and -o alone"),
+    ("xdp_bypass_ipvs -U -a near0", 64, "-U goes with -i and -o alone"),
+    ("xdp_bypass_ipvs -U -i other0", 1, "fast path: not loaded on other0"),
+    ("xdp_bypass_ipvs -U -o near0", 64, "near0: clients' packets come in there too"),
+    ("xdp_bypass_ipvs -i near0", 64, "-i, -o and -a go with -L or -U"),
+    ("xdp_bypass_ipvs -P -o near0", 64, "-i, -o and -a go with -L or -U"),
+    ("xdp_bypass_ipvs -e add", 64, "argument -e/--excluded-addrs: expected 2 arguments"),
+    ("xdp_bypass_ipvs -M on -e del 192.0.2.8", 1, "192.0.2.8: not excluded"),
+    ("xdp_bypass_ipvs -v 77 -e add 192.0.2.8", 65, "vlan=77: this host has no such VLAN"),
+    ("xdp_bypass_ipvs -M on -e add 192.0.2", 64, "'192.0.2': no address"),
+    ("xdp_bypass_ipvs -M maybe", 64, "argument -M/--monitor-mode: invalid choice: 'maybe'"),
+    ("xdp_bypass_ipvs -R maybe", 64, "argument -R/--redirect-mode: invalid choice"),
+    ("xdp_bypass_ipvs -l maybe", 64, "argument -l/--limit-rates: invalid choice"),
+    ("xdp_bypass_ipvs -p maybe", 64, "argument -p/--program-array-mode: invalid choice"),
+    ("xdp_bypass_ipvs -v 0", 64, "vlan=0: no VLAN id"),
+    ("xdp_bypass_ipvs -v 4095", 64, "vlan=4095: no VLAN id"),
+    ("xdp_bypass_ipvs -v -2", 64, "vlan=-2: no VLAN id"),
+    ("xdp_bypass_ipvs -r 0", 64, "inactive_seconds=0: no number of seconds; give 1 to 900"),
+    ("xdp_bypass_ipvs -r 901", 64, "inactive_seconds=901: no number of seconds; give 1 to 900"),
+    ("xdp_bypass_ipvs -s 0", 64, "sample_seconds=0: no number of seconds; give 1 to 899"),
+    ("xdp_bypass_ipvs -r 900 -s 900", 64, "sample_seconds=900: no number of seconds; give 1 to 899"),
+    ("xdp_bypass_ipvs -M on -s 60", 64, "sample_seconds=60: not below inactive_seconds, which is 60"),
+    ("xdp_bypass_ipvs -c 0", 64, "rx_cpus=0: no number of CPUs"),
+    ("xdp_bypass_ipvs -c 2,", 64, "rps_cpus=: no number of CPUs"),
+    ("xdp_bypass_ipvs -c ,2", 64, "rx_cpus=: no number of CPUs"),
+    ("xdp_bypass_ipvs -c 1,2,3", 64, "rps_cpus=2,3: no number of CPUs"),
+    ("xdp_bypass_ipvs -m -1", 64, "max_resets_pps=-1: no number of packets a second"),
+    ("xdp_bypass_ipvs -t 0", 64, "inbound_pps=0: no number of packets a second"),
+    ("xdp_bypass_ipvs -t 1+2+3+4", 64, "more than three numbers"),
+    ("xdp_bypass_ipvs -w 127", 64, "wrap_packets=127: no number of packets; give 128 to 65536"),
+    ("xdp_bypass_ipvs -w 65537", 64, "wrap_packets=65537: no number of packets"),
+]
+
+
+@pytest.fixture
+def fastpath(pair: Pair) -> Iterator[None]:
+    with director(pair):
+        loaded("-e 192.0.2.7")
+        yield
+
+
+def test_bad_input_gets_one_line_and_changes_nothing(fastpath: None) -> None:
+    before = snapshot()
+    faults = []
+    for line, status, says in _LINES:
+        got, out, err = typed(line)
+        if (got, out) != (status, "") or not re.fullmatch(r"ecbpf: .*\n", err) or says not in err:
+            faults.append((line, got, out, err))
+        if snapshot() != before:
+            faults.append((line, got, "changed something", ""))
+            break
+    assert not faults
+
+
+def test_without_the_rights_it_says_so(fastpath: None) -> None:
+    before = snapshot()
+    for line in (
+        *(f"ecbpf fastpath {verb}" for verb in ("load", "unload", "set udp=on", "show", "stats", "flows")),
+        *("ecbpf fastpath exclude add 10.0.0.1", "ecbpf fastpath exclude list", "ecbpf fastpath statsd"),
+        *("xdp_bypass_ipvs -L", "xdp_bypass_ipvs -P", "xdp_bypass_ipvs -M on"),
+        "xdp_bypass_ipvs -L -p off -i bare0",
+    ):
+        powerless = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command(line)]
+        result = subprocess.run(powerless, check=False, capture_output=True, text=True)
+        assert result.returncode == 77, (line, result.stderr)
+        assert re.fullmatch(r"ecbpf: .*; run it as root\n", result.stderr)
+        assert result.stdout == ""
+    assert snapshot() == before
+
+
+def test_where_it_is_not_loaded(fastpath: None) -> None:
+    done("ecbpf fastpath unload")
+    before = snapshot()
+    for line in (
+        *(f"ecbpf fastpath {verb}" for verb in ("set udp=on", "show", "stats", "stats 1 1", "flows", "statsd")),
+        *(f"ecbpf fastpath exclude {words}" for words in ("add 10.0.0.1", "del 10.0.0.1", "list")),
+        *(f"xdp_bypass_ipvs {flag}" for flag in ("-P", "-S", "-S 1 1", "-f", "-B", "-z", "-M on")),
+        "xdp_bypass_ipvs -e add 10.0.0.1",
+    ):
+        says = "ecbpf: fast path: not loaded; ecbpf fastpath load -i IFACES -o IFACES\n"
+        assert typed(line) == (1, "", says), line
+    for line in ("ecbpf fastpath unload", "xdp_bypass_ipvs -U", "xdp_bypass_ipvs -U -i near0"):
+        assert typed(line) == (1, "", "ecbpf: fast path: not loaded\n"), line
+    for line in ("ecbpf fastpath load", "xdp_bypass_ipvs -L", "ecbpf fastpath load -o near0"):
+        says = "ecbpf: fast path: no interfaces with -i; load -i IFACES -o IFACES\n"
+        assert typed(line) == (64, "", says), line
+    assert typed("xdp_bypass_ipvs -L -i near0").err == (
+        "ecbpf: fast path: no interfaces with -o; load -i IFACES -o IFACES\n"
+    )
+    assert snapshot() == before

@@ -1,0 +1,75 @@
+"""What the tests of the fast path's commands share: where it is loaded, and all that a command could change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from ecbpf.chain.attach import attach, detach
+from ecbpf.chain.egress import egress_program
+from ecbpf.chain.occupant import look
+from ecbpf.chain.pins import egress_folder
+from ecbpf.fastpath.director import look_director
+from ecbpf.fastpath.load import unload_fastpath
+from ecbpf.fastpath.programs import EGRESS
+from ecbpf.fastpath.show import parameters
+from ecbpf.lab.namespace import inside_namespace
+from tests.support.pair import Pair
+from tests.support.shell import sh
+from tests.support.slots import slot_ids
+from tests.support.typed import done
+
+__all__ = ["INTERFACES", "director", "loaded", "snapshot", "taken_off"]
+
+INTERFACES = ("near0", "far0", "other0", "bare0", "tun0")
+_SMALL = "--flows 1000"
+
+
+@contextlib.contextmanager
+def director(pair: Pair) -> Iterator[None]:
+    """Be in a namespace with INTERFACES; all have a root array but bare0. Nothing of it is left at the end."""
+    with inside_namespace(pair.namespace):
+        sh(
+            "sysctl -qw net.ipv6.conf.default.disable_ipv6=1;"
+            "ip link add other0 type veth peer name bare0 && ip link set other0 up && ip link set bare0 up;"
+            "ip tuntap add mode tun name tun0 && ip link set tun0 up"
+        )
+        for interface in ("near0", "far0", "other0"):
+            attach(interface)
+        attach("tun0", generic=True)
+        try:
+            yield
+        finally:
+            taken_off()
+
+
+def taken_off() -> None:
+    """Take all off, pins too."""
+    with contextlib.suppress(Exception):
+        unload_fastpath()
+    for interface in INTERFACES:
+        with contextlib.suppress(Exception):
+            if look(interface) is not None:
+                detach(interface)
+    assert not os.path.exists(egress_folder())
+
+
+def loaded(words: str = "") -> str:
+    """Load it as a person does, small, in at near0 and out at far0 by redirect; returns what was said."""
+    return done(f"ecbpf fastpath load -i near0 -o far0 {_SMALL} redirect=on {words}")
+
+
+def snapshot() -> list[Any]:
+    """What is in the slots and at egress of every interface; and what the director is told, and its table."""
+    found: list[Any] = []
+    for interface in INTERFACES:
+        occupant = look(interface)
+        egress = egress_program(interface, EGRESS)
+        slots = slot_ids(occupant) if occupant is not None and occupant.is_root else None
+        found.append((occupant and occupant.program.id, slots, egress and egress.id))
+    running = look_director()
+    if running is not None:
+        found += [parameters(running), running.table.info.id]
+    return found

@@ -1,0 +1,166 @@
+"""The filter's counts to a statsd daemon, by the command as it runs for days: started, stopped, disturbed."""
+
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from ecbpf.chain.occupant import find_root
+from tests.support.frames import FLOOD  # from 192.0.2.1
+from tests.support.pair import Pair
+from tests.support.shell import sh
+from tests.support.slots import slot_ids
+from tests.support.statsd import Daemon, running, stopped
+from tests.support.typed import done, roots
+
+_ALL = 14  # counters
+
+
+@pytest.fixture
+def near(pair: Pair) -> Iterator[str]:
+    with roots(pair):
+        sh("ip link set lo up")
+        done(f"ecbpf filter attach -i {pair.near},{pair.far}")
+        yield pair.near
+
+
+@pytest.fixture
+def daemon() -> Iterator[Daemon]:
+    """In the namespace of the command: use it with `near` before it."""
+    made = Daemon()
+    yield made
+    made.close()
+
+
+def test_every_counter_every_second(near: str, pair: Pair, daemon: Daemon) -> None:
+    done(f"ecbpf filter drop -i {near} 192.0.2.1")
+    with running(f"ecbpf filter statsd -i {near},{pair.far} --port {daemon.port}") as process:
+        first = daemon.gauges(2 * _ALL)
+        assert set(first.values()) == {0}
+        assert len(first) == 2 * _ALL
+        assert f"xdp.filter.ip_drop_count@{near}" in first
+        assert f"xdp.filter.frag_local_count@{pair.far}" in first
+        find_root(near).program.test_run(FLOOD)
+        counted = f"xdp.filter.ip_drop_count@{near}"
+        while (gauges := daemon.gauges(2 * _ALL))[counted] == 0:
+            pass  # the ones that were on their way
+        assert gauges == first | {counted: 1}
+        assert stopped(process) == (0, "", "")
+    assert slot_ids(find_root(near))[2] is not None, "the filter stays, unless told otherwise"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("ecbpf filter statsd -i {} --host localhost --port {} --detach-on-exit", ""),
+        (
+            "xdp_filter --attach --interface {} --statsd --statsd-port {} --statsd-detach-on-exit",
+            "near0: filter replaced in slot 2\nfar0: filter replaced in slot 2\n",
+        ),
+    ],
+)
+def test_stopped_it_detaches_if_it_was_told_to(
+    near: str, pair: Pair, daemon: Daemon, number: int, line: str, said: str
+) -> None:
+    with running(line.format(f"{near},{pair.far}", daemon.port)) as process:
+        daemon.gauges(_ALL)  # those of the far interface are still to come: it is stopped at any place
+        out = f"{said}{near}: slot 2 emptied\n{pair.far}: slot 2 emptied\n"
+        assert stopped(process, number) == (0, out, "")
+    assert [slot_ids(find_root(name))[2] for name in (near, pair.far)] == [None, None]
+
+
+def test_settings_and_statsd_at_once(near: str, daemon: Daemon) -> None:
+    to = f"--statsd --statsd-host 127.0.0.1 --statsd-port {daemon.port}"
+    with running(f"xdp_filter --interface {near} --ptb-max-pps 3 {to}") as process:
+        daemon.gauges(_ALL)
+        assert stopped(process) == (0, f"{near}: ptb_max_pps is 3, was 20\n", "")
+
+
+def test_a_daemon_that_comes_later(near: str) -> None:
+    absent = Daemon()
+    absent.close()
+    with running(f"ecbpf filter statsd -i {near} --port {absent.port}") as process:
+        done(f"ecbpf filter status -i {near}")
+        late = Daemon(absent.port)
+        assert len(late.gauges(_ALL)) == _ALL
+        late.close()
+        later = Daemon(absent.port)  # it was restarted
+        assert later.gauges(1)
+        later.close()
+        assert stopped(process) == (0, "", "")
+
+
+def test_a_filter_that_goes_and_comes_back(near: str, pair: Pair, daemon: Daemon) -> None:
+    with running(f"ecbpf filter statsd -i {near},{pair.far} --port {daemon.port}") as process:
+        daemon.gauges(_ALL)
+        done(f"ecbpf filter detach -i {near}")
+        assert process.stderr is not None
+        assert process.stderr.readline() == (
+            f"ecbpf: {near}: no filter in slot 2; attach it: ecbpf filter attach -i {near}\n"
+        )
+        while any(name.endswith(near) for name in daemon.gauges(1)):
+            pass
+        done(f"ecbpf filter attach -i {near}")
+        while not any(name.endswith(near) for name in daemon.gauges(1)):
+            pass
+        assert stopped(process) == (0, "", "")
+
+
+def test_an_interface_that_is_deleted_meanwhile(near: str, pair: Pair, daemon: Daemon) -> None:
+    """It is named once; the others go on, and are detached in the end."""
+    sh("ip link add other0 type veth peer name other1")
+    done("ecbpf attach other0")
+    done("ecbpf filter attach -i other0")
+    line = f"ecbpf filter statsd -i other0,{near} --port {daemon.port} --detach-on-exit"
+    gone = "ecbpf: other0: no such interface in this network namespace; see `ip link`\n"
+    with running(line) as process:
+        daemon.gauges(_ALL)
+        sh("ip link del other0")
+        assert process.stderr is not None
+        assert process.stderr.readline() == gone
+        for _ in range(3):  # the first was there before
+            while f"xdp.filter.eth_frame_err@{near}" not in daemon.gauges(1):
+                pass
+        assert stopped(process) == (0, f"{near}: slot 2 emptied\n", gone)
+    assert slot_ids(find_root(near))[2] is None
+
+
+_ONCE_UNREADABLE = """
+import errno, os, sys
+import psutil
+from ecbpf.cli.main import main
+
+readable, reads = psutil.net_if_addrs, []
+
+def net_if_addrs():
+    reads.append(1)
+    if len(reads) == 2:
+        raise OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+    return readable()
+
+psutil.net_if_addrs = net_if_addrs
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_addresses_that_cannot_be_read_for_once(near: str, daemon: Daemon) -> None:
+    """It says so, goes on, and detaches in the end."""
+    words = f"filter statsd -i {near} --port {daemon.port} --detach-on-exit".split()
+    line = [sys.executable, "-c", _ONCE_UNREADABLE, *words]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            daemon.gauges(_ALL)
+            sh(f"ip address add 10.9.0.1/24 dev {near}")
+            assert process.stderr is not None
+            assert "No buffer space available" in process.stderr.readline()
+            while daemon.socket in select.select([daemon.socket], [], [], 0)[0]:
+                daemon.gauges(1)
+            daemon.gauges(_ALL)
+            assert stopped(process) == (0, f"{near}: slot 2 emptied\n", "")
+        finally:
+            process.kill()
+    assert slot_ids(find_root(near))[2] is None

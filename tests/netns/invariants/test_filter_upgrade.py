@@ -1,0 +1,159 @@
+"""Other versions of the filter, older and newer: what is listed, set and counted goes on."""
+
+import io
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ecbpf.build import compile_object
+from ecbpf.chain.attach import attach
+from ecbpf.chain.occupant import find_root
+from ecbpf.errors import DataError, EcbpfError
+from ecbpf.filter.batch import batch_of
+from ecbpf.filter.change import list_prefixes
+from ecbpf.filter.lists import ALLOW, DROP, Lists
+from ecbpf.filter.running import attach_filter, find_filter
+from ecbpf.kernel.uapi import XDP_DROP, XDP_PASS
+from ecbpf.lab.namespace import inside_namespace
+from ecbpf.paths import include_dir
+from tests.support.frames import FLOOD, FLOOD6
+from tests.support.pair import Pair
+
+Edit = tuple[str, str, str]  # of a file: what, and what instead
+
+GATE: Edit = ("filter/ip6_set.h", "IP6_GATE_BITS = 22", "IP6_GATE_BITS = 21")
+FORMAT: Edit = ("filter/layout.h", "FILTER_FORMAT = 1", "FILTER_FORMAT = 2")
+SETTINGS: Edit = (
+    "filter/settings.h",
+    "bool frags_drop SETTING",
+    "__u32 of_tomorrow SETTING = 7;\nbool frags_drop SETTING",
+)
+COUNTER: Edit = (
+    "filter/counters.h",
+    "FILTER_COUNTERS,\n};",
+    "FILTER_OF_TOMORROW,\n\tFILTER_COUNTERS,\n};",
+)
+NO_SETTING: Edit = ("filter/settings.h", "bool ip_evil_drop SETTING = true;", "#define ip_evil_drop true")
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Callable[..., str]:
+    """The object of a filter with some edits."""
+
+    def make(*edits: Edit) -> str:
+        source = os.path.dirname(include_dir())
+        shutil.copytree(source, tmp_path / "bpf", dirs_exist_ok=True)
+        for name, what, instead in edits:
+            path = tmp_path / "bpf" / name
+            text = path.read_text()
+            assert what in text
+            path.write_text(text.replace(what, instead, 1))
+        output = str(tmp_path / f"filter{len(os.listdir(tmp_path))}.bpf.o")
+        compile_object(str(tmp_path / "bpf" / "filter.bpf.c"), output)
+        return output
+
+    return make
+
+
+@pytest.fixture
+def near(pair: Pair) -> Iterator[str]:
+    """An interface with a filter that drops FLOOD and FLOOD6, but neither's neighbour."""
+    with inside_namespace(pair.namespace):
+        attach(pair.near)
+        attach_filter(pair.near, {"ptb_max_pps": 55, "frags_drop": False})
+        add(pair.near, "192.0.2.0/24", "2001:db8::/32")
+        list_prefixes([pair.near], ALLOW, batch_of(["192.0.2.3", "2001:db8::3"], [""] * 2, time=1))
+        yield pair.near
+
+
+def add(interface: str, *prefixes: str) -> None:
+    list_prefixes([interface], DROP, batch_of(list(prefixes), ["a tag"] * len(prefixes), time=1))
+
+
+def verdicts(interface: str) -> list[int]:
+    """Of FLOOD and FLOOD6, and of the same from the neighbours that are allowed."""
+    program = find_root(interface).program
+    neighbour = FLOOD[:29] + b"\x03" + FLOOD[30:]
+    neighbour6 = FLOOD6[:37] + b"\x03" + FLOOD6[38:]
+    return [program.test_run(frame).retval for frame in (FLOOD, FLOOD6, neighbour, neighbour6)]
+
+
+RIGHT = [XDP_DROP, XDP_DROP, XDP_PASS, XDP_PASS]
+
+
+@pytest.mark.parametrize("edits", [[GATE], [SETTINGS, COUNTER], [GATE, SETTINGS, COUNTER], []], ids=str)
+def test_there_and_back(near: str, version: Callable[..., str], edits: list[Edit]) -> None:
+    assert verdicts(near) == RIGHT
+    for turn, filename in enumerate((version(*edits), "", ""), 1):
+        attach_filter(near, {}, filename)
+        assert verdicts(near) == RIGHT
+        running = find_filter(near)
+        assert running.settings["ptb_max_pps"] == 55
+        assert running.settings["frags_drop"] is False
+        assert running.settings["ip_evil_drop"] is True
+        assert running.settings.get("of_tomorrow", 7) == 7
+        assert running.counters()["ip_drop_count"] == running.counters()["ip6_drop_count"] == turn + 1
+        add(near, f"10.0.{turn}.0/24", f"2001:db9:{turn}::/48")
+        assert verdicts(near) == RIGHT
+        for counter in ("ip_drop_count", "ip6_drop_count"):
+            assert running.counters()[counter] == turn + 2
+        running.clear_counters()
+        for _ in range(turn + 1):
+            verdicts(near)
+    assert running.sets.read().count(DROP) == 8
+
+
+def test_a_format_that_this_version_cannot_build(near: str, version: Callable[..., str]) -> None:
+    filename = version(FORMAT)
+    before = find_root(near).maps["xdp_program_arr"][2]
+    with pytest.raises(EcbpfError, match="the filter: is of another version"):
+        attach_filter(near, {}, filename)
+    assert find_root(near).maps["xdp_program_arr"][2] == before
+    assert verdicts(near) == RIGHT
+
+
+def test_a_setting_that_the_program_has_not(near: str, version: Callable[..., str]) -> None:
+    with pytest.raises(EcbpfError, match="ip_evil_drop: the filter is of a version without this setting"):
+        attach_filter(near, {"ip_evil_drop": False, "frags_drop": True}, version(NO_SETTING))
+    assert find_filter(near).settings["frags_drop"] is False, "nothing is half done"
+
+
+def test_no_filter_at_all(near: str, tmp_path: Path) -> None:
+    source = tmp_path / "mine.bpf.c"
+    source.write_text(
+        '#include "ecbpf/chain.h"\n'
+        'SEC("xdp") int xdp_filter_prog(struct xdp_md *ctx) { return chain_pass(ctx); }\n'
+        'char _license[] SEC("license") = "GPL";\n'
+    )
+    compile_object(str(source), str(tmp_path / "mine.bpf.o"))
+    with pytest.raises(DataError, match=re.escape("not a filter: it lacks filter_ip4, filter_ip6")):
+        attach_filter(near, {}, str(tmp_path / "mine.bpf.o"))
+    assert verdicts(near) == RIGHT
+
+
+def test_lists_of_another_version() -> None:
+    """Members in another order, and one that this version does not know."""
+    lists = Lists.empty().added(DROP, batch_of(["192.0.2.0/24"], ["a tag"], time=5).rows, ["", "a tag"])
+    ours = lists.rows[DROP, 4]
+    theirs = np.zeros(
+        1, [("length", "u1"), ("tag", "u8"), ("more", "u4"), ("lower", "u8"), ("time", "i8"), ("upper", "u8")]
+    )
+    for name in ours.dtype.names or ():
+        theirs[name] = ours[name]
+    file = io.BytesIO()
+    lists._replace(rows=lists.rows | {(DROP, 4): theirs}).write(file)
+    file.seek(0)
+    read = Lists.read(file)
+    assert read.rows[DROP, 4].tolist() == ours.tolist()
+    assert read.tag(1) == "a tag"
+
+    file = io.BytesIO()
+    lists._replace(rows=lists.rows | {(DROP, 4): np.zeros(1, [("upper", "u8")])}).write(file)
+    file.seek(0)
+    with pytest.raises(DataError, match="of another version"):
+        Lists.read(file)

@@ -1,0 +1,94 @@
+"""No window: what is replaced is replaced between two packets."""
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ecbpf.chain.attach import attach, attach_nop
+from ecbpf.chain.counters import read
+from ecbpf.chain.occupant import find_root
+from ecbpf.chain.slots import put
+from ecbpf.chain.status import status
+from ecbpf.kernel.object import Object
+from ecbpf.kernel.uapi import XDP_DROP
+from ecbpf.kernel.xdp import NATIVE, create_link
+from ecbpf.lab.namespace import inside_namespace
+from ecbpf.netdev.interfaces import index_of
+from tests.support.flood import Flood
+from tests.support.pair import Pair
+from tests.support.shell import sh
+from tests.support.slots import Verdict
+
+REPLACEMENTS = int(os.environ.get("ECBPF_REPLACEMENTS", "100"))
+
+
+@pytest.fixture
+def flood(pair: Pair) -> Iterator[Flood]:
+    with inside_namespace(pair.namespace):
+        flood = Flood(pair)
+        yield flood
+        flood.close()
+
+
+def test_the_flood_would_show_a_leak(pair: Pair, flood: Flood) -> None:
+    """The check can fail: without a dropping subprogram the stack gets every frame."""
+    attach(pair.near)
+    with flood:
+        while flood.sent < 1000:
+            pass
+    assert flood.leaked() == flood.on_the_wire
+
+
+def test_a_hundred_replacements_of_root_and_subprogram_let_nothing_through(
+    pair: Pair, flood: Flood, build: Callable[[str], str]
+) -> None:
+    attach(pair.near)
+    put(pair.near, Verdict(2, build("chain/verdicts"), XDP_DROP))
+    with flood:
+        for _ in range(REPLACEMENTS):
+            attach(pair.near)
+            put(pair.near, Verdict(2, build("chain/verdicts"), XDP_DROP))
+    assert flood.leaked() == 0
+    assert flood.sent > 100 * REPLACEMENTS
+    state = status([pair.near])[pair.near]
+    assert sum(state["statistics"].values()) == flood.on_the_wire, "no frame lost, none counted twice"
+    assert read(find_root(pair.near), 2)["XDP_DROP"] == flood.on_the_wire
+
+
+@pytest.mark.parametrize("how", ["link", "netlink"])
+def test_a_stranger_that_is_replaced_by_force_leaves_no_gap(
+    pair: Pair, flood: Flood, build: Callable[[str], str], how: str
+) -> None:
+    """Its program drops; ours passes: every frame up to one moment is dropped, none before it gets through.
+
+    Seen from the other side: the stack gets exactly the frames that the root counts as passed.
+    """
+    link = None
+    if how == "link":
+        with Object.open(build("chain/stranger")) as stranger:
+            stranger.load()
+            link = create_link(index_of(pair.near), stranger.programs["xdp_stranger"], NATIVE)
+    else:
+        sh(f"ip link set {pair.near} xdpdrv obj {build('chain/stranger')} sec xdp")
+    with flood:
+        while flood.sent < 1000:
+            pass
+        attach(pair.near, force=True)
+        marker = flood.sent
+        while flood.sent < marker + 1000:
+            pass
+    passed = sum(status([pair.near])[pair.near]["statistics"].values())
+    assert 0 < passed < flood.sent
+    assert flood.leaked() == passed
+    if link is not None:
+        link.close()
+
+
+def test_nop_keeps_the_interface_in_xdp_mode(pair: Pair, flood: Flood) -> None:
+    attach(pair.near)
+    with flood:
+        for _ in range(20):
+            attach_nop(pair.near)
+            attach(pair.near)
+    assert flood.leaked() == flood.on_the_wire, "a program came and went, and no frame was lost"
