@@ -68,7 +68,8 @@ setup-guests: setup
 
 build: $(OBJECTS)
 
-$(OBJECTS): $(wildcard bpf/*.bpf.c bpf/*/*.h bpf/include/ecbpf/*.h) src/ecbpf/build.py hatch_build.py $(BIN)/ecbpf
+$(OBJECTS): $(wildcard bpf/*.bpf.c bpf/*/*.h bpf/include/ecbpf/*.h src/ecbpf/build/*.py src/ecbpf/kernel/*.py) \
+		hatch_build.py $(BIN)/ecbpf
 	@$(BIN)/python hatch_build.py
 	@rm -f src/ecbpf/objects/.built-* && touch $@
 

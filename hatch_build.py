@@ -1,4 +1,4 @@
-"""The wheel's build hook: compiles bpf/*.bpf.c with clang."""
+"""The wheel's build hook: compiles bpf/*.bpf.c with clang, and makes Python modules of what comes out."""
 
 import glob
 import os
@@ -12,10 +12,11 @@ _ROOT = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(_ROOT, "src"))
 
 from ecbpf.build import compile_object  # noqa: E402  (from this checkout, not from an installed ecbpf)
+from ecbpf.build.skeleton import skeleton_module  # noqa: E402
 
 
 class Objects(BuildHookInterface):  # type: ignore[type-arg]
-    """src/ecbpf/objects/*.bpf.o from bpf/*.bpf.c.
+    """src/ecbpf/objects/*.py and *.bpf.o from bpf/*.bpf.c.
 
     ``DEBUG=1`` in the environment keeps the debug lines (`make DEBUG=1`).
     """
@@ -31,9 +32,19 @@ def build_objects() -> None:
     objects = os.path.join(_ROOT, "src", "ecbpf", "objects")
     shutil.rmtree(objects, ignore_errors=True)  # with what was made of sources that are gone
     os.makedirs(objects)
+    _write(os.path.join(objects, "__init__.py"), '"""The kernel programs, compiled: made by the build."""\n')
     for source in sorted(glob.glob(os.path.join(_ROOT, "bpf", "*.bpf.c"))):
-        output = os.path.join(objects, os.path.basename(source)[: -len(".c")] + ".o")
-        compile_object(source, output, debug=debug)
+        name = os.path.basename(source)
+        compiled = os.path.join(objects, name.removesuffix(".c") + ".o")
+        sys.stderr.write(compile_object(source, compiled, debug=debug))
+        with open(compiled, "rb") as file:
+            module = skeleton_module(file.read(), name)
+        _write(os.path.join(objects, name.removesuffix(".bpf.c") + ".py"), module)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 if __name__ == "__main__":

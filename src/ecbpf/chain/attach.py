@@ -8,7 +8,7 @@ import errno
 import os
 
 from ecbpf.chain.contents import occupied
-from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, look, maps_of
+from ecbpf.chain.occupant import ROOT_PROGRAM, Occupant, look, maps_of
 from ecbpf.chain.pins import folder_of, locked, make_folder
 from ecbpf.chain.repair import pin_chain, pin_link, repair
 from ecbpf.chain.sharing import frags_of, share_chain, share_own
@@ -18,7 +18,8 @@ from ecbpf.kernel.probe import Answer, probe_xdp_frags, probe_xdp_link
 from ecbpf.kernel.program import Program
 from ecbpf.kernel.xdp import GENERIC, NATIVE, OFFLOADED, XdpLink, create_link
 from ecbpf.netdev.interfaces import index_of
-from ecbpf.paths import object_path
+from ecbpf.objects.nop import NopBpf
+from ecbpf.objects.root import RootBpf
 
 __all__ = ["attach", "attach_nop", "check_attach", "check_detach", "detach", "give_back"]
 
@@ -59,12 +60,12 @@ def attach(interface: str, *, generic: bool = False, force: bool = False, filena
         mode = _check(interface, occupant, generic=generic, force=force)
         if occupant is not None and occupant.is_root:
             with _root_object(filename) as new:
-                share_chain(new, occupant.maps, interface, all_of_them=False)
-                share_own(new, occupant.maps)
-                if ".data.chain" not in occupant.maps:
-                    new.globals.chain_occupied = occupied(occupant)
+                share_chain(new.object, occupant.maps, interface, all_of_them=False)
+                share_own(new.object, occupant.maps)
+                if "chain_occupied" not in RootBpf.Live(occupant.maps):
+                    new.live.chain_occupied = occupied(occupant)
                 _load_root(new, frags=frags_of(occupant.maps))
-                _commit(interface, occupant, new.programs[ROOT_PROGRAM], mode)
+                _commit(interface, occupant, new.programs.xdp_root_prog, mode)
             return f"root array replaced in place ({mode})"
         try:
             _attach_new_root(interface, occupant, mode, filename, frags=False)
@@ -81,11 +82,11 @@ def attach_nop(interface: str, *, generic: bool = False, force: bool = False) ->
 
     Arguments, result and errors as attach().
     """
-    with locked(), Object.open(object_path("nop")) as new:
+    with locked(), NopBpf() as new:
         occupant = repair(interface)
         mode = _check(interface, occupant, generic=generic, force=force)
         new.load()
-        _commit(interface, occupant, new.programs[NOP_PROGRAM], mode)
+        _commit(interface, occupant, new.programs.xdp_nop_prog, mode)
         return f"nop attached{_in_place_of(occupant)} ({mode})"
 
 
@@ -131,26 +132,27 @@ def _in_place_of(occupant: Occupant | None) -> str:
     return "" if occupant is None else f" in place of {occupant.program.name or occupant.program.id}"
 
 
-def _root_object(filename: str) -> Object:
-    new = Object.open(filename or object_path("root"))
-    missing = [name for name in ("xdp_program_array", "xdp_stats") if name not in new.map_names]
-    missing += [ROOT_PROGRAM] * (ROOT_PROGRAM not in new.program_names)
+def _root_object(filename: str) -> RootBpf:
+    """The root opened, from an object file if one is given. Raises DataError if that is no root array."""
+    new = RootBpf(Object.open(filename)) if filename else RootBpf()
+    missing = [name for name in ("xdp_program_array", "xdp_stats") if name not in new.object.map_names]
+    missing += [ROOT_PROGRAM] * (ROOT_PROGRAM not in new.object.program_names)
     if missing:
         new.close()
-        raise DataError(new.name, f"not a root array: it lacks {', '.join(missing)}", "see bpf/root.bpf.c")
+        raise DataError(filename, f"not a root array: it lacks {', '.join(missing)}", "see bpf/root.bpf.c")
     return new
 
 
-def _load_root(new: Object, *, frags: bool) -> None:
-    if "chain_frags" in new.globals:
-        new.globals.chain_frags = frags
+def _load_root(new: RootBpf, *, frags: bool) -> None:
+    if "chain_frags" in new.fixed:
+        new.fixed.chain_frags = frags
     new.load(frags=frags)
 
 
 def _attach_new_root(interface: str, occupant: Occupant | None, mode: str, filename: str, *, frags: bool) -> None:
     with _root_object(filename) as new:
         _load_root(new, frags=frags)
-        _commit(interface, occupant, new.programs[ROOT_PROGRAM], mode)
+        _commit(interface, occupant, new.programs.xdp_root_prog, mode)
 
 
 class DriverRefusalError(KernelError):

@@ -4,9 +4,9 @@ import errno
 
 from ecbpf.errors import EcbpfError, KernelError
 from ecbpf.kernel.descriptor import descriptor_by_id
-from ecbpf.kernel.map import Map, open_map
+from ecbpf.kernel.map import Map, kernel_name, open_map
 from ecbpf.kernel.program import Program
-from ecbpf.kernel.uapi import BPF_OBJ_NAME_LEN, MAP_PROG_ARRAY
+from ecbpf.kernel.uapi import MAP_PROG_ARRAY
 from ecbpf.kernel.xdp import (
     XdpLink,
     detach_by_netlink,
@@ -136,15 +136,6 @@ def require_root(interface: str, occupant: Occupant | None) -> Occupant:
     if occupant is None or not occupant.is_root:
         raise EcbpfError(interface, "no root array attached", f"attach one: ecbpf attach {interface}")
     return occupant
-
-
-def kernel_name(name: str) -> str:
-    """How maps_of() calls the map that an object file calls `name`.
-
-    The kernel keeps 15 characters of a name. A map of global variables is called by its section (``.data``),
-    since the name before that is the object file's.
-    """
-    return "." + name.split(".", 1)[1] if "." in name else name[: BPF_OBJ_NAME_LEN - 1]
 
 
 def maps_of(program: Program) -> dict[str, Map]:

@@ -8,7 +8,7 @@ import os
 
 from ecbpf.chain.contents import SLOTS, occupied, program_in
 from ecbpf.chain.egress import sweep_egress
-from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, kernel_name, look, maps_of
+from ecbpf.chain.occupant import NOP_PROGRAM, ROOT_PROGRAM, Occupant, look, maps_of
 from ecbpf.chain.pins import (
     egress_folders,
     folder_of,
@@ -25,7 +25,7 @@ from ecbpf.chain.sharing import CHAIN_MAPS
 from ecbpf.errors import KernelError
 from ecbpf.kernel.bpffs import pin_name
 from ecbpf.kernel.globals import map_globals
-from ecbpf.kernel.map import Map, open_map
+from ecbpf.kernel.map import Map, kernel_name, open_map
 from ecbpf.kernel.program import Program, open_program
 
 __all__ = ["hint", "pin_chain", "pin_link", "pin_slot", "repair", "sweep"]

@@ -7,10 +7,9 @@ alike in both, and are copied by name if not, so that a changed configuration su
 
 from collections.abc import Collection
 
-from ecbpf.chain.occupant import kernel_name
 from ecbpf.errors import EcbpfError
 from ecbpf.kernel.globals import map_globals
-from ecbpf.kernel.map import Map
+from ecbpf.kernel.map import Map, kernel_name
 from ecbpf.kernel.object import Object
 
 __all__ = ["CHAIN_MAPS", "frags_of", "share_chain", "share_own"]

@@ -8,12 +8,13 @@ import errno
 from collections.abc import Callable
 
 from ecbpf.chain.contents import SLOTS, program_in
-from ecbpf.chain.occupant import Occupant, kernel_name, maps_of, require_root
+from ecbpf.chain.occupant import Occupant, maps_of, require_root
 from ecbpf.chain.pins import folder_of, locked, slot_folder, staged_folder
 from ecbpf.chain.repair import hint, pin_slot, repair
 from ecbpf.chain.sharing import frags_of, share_chain, share_own
 from ecbpf.chain.subprogram import Subprogram
 from ecbpf.errors import DataError, EcbpfError, KernelError, UsageError
+from ecbpf.kernel.map import kernel_name
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.program import Program
 
@@ -42,7 +43,7 @@ def put(interface: str, subprogram: Subprogram) -> str:
     for a slot), VerifierError, KernelError.
     """
     slot = check_slot(subprogram.slot)
-    with locked(), Object.open(subprogram.object) as new:
+    with locked(), subprogram.open() as new:
         root = require_root(interface, repair(interface))
         name = _program_name(new, subprogram)
         old = program_in(root, slot)

@@ -1,6 +1,7 @@
 """The base class of every subprogram, of this project's and of yours (docs/subprogram.md)."""
 
 from ecbpf.kernel.object import Object
+from ecbpf.kernel.skeleton import Skeleton
 
 __all__ = ["FileSubprogram", "Subprogram"]
 
@@ -12,7 +13,8 @@ class Subprogram:
 
     name: what people call it, for messages.
     slot: where it goes, 0 to 7; a packet meets the slots in that order.
-    object: the path of the BPF object file; it includes "ecbpf/chain.h".
+    skeleton: the generated class of the C file, which includes "ecbpf/chain.h".
+    object: the path of a BPF object file instead, "" for the skeleton's.
     program: the function in it; may be left out if there is only one.
     fresh_maps: maps that a new version does not take over from the one in the slot; loaded() fills them.
 
@@ -23,9 +25,14 @@ class Subprogram:
 
     name: str
     slot: int
-    object: str
+    skeleton: type[Skeleton]
+    object: str = ""
     program: str = ""
     fresh_maps: tuple[str, ...] = ()
+
+    def open(self) -> Object:
+        """The object, not yet loaded. Raises DataError if the file is not there or no BPF object."""
+        return Object.open(self.object) if self.object else self.skeleton().object
 
     def configure(self, new: Object, interface: str) -> None:
         """Called with the object opened and not yet loaded: set new.globals, resize maps. Does nothing here.

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from ecbpf.kernel.btf import Btf, Type
+    from ecbpf.kernel.btf import Btf
     from ecbpf.kernel.map import Map
+    from ecbpf.kernel.records import Type
 
 __all__ = ["Globals", "map_globals"]
 

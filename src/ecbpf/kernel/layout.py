@@ -14,7 +14,7 @@ TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
     from typing import Any
 
-    from ecbpf.kernel.btf import Type
+    from ecbpf.kernel.records import Type
 
     CType = Any  # a ctypes class: typeshed has no name that covers simple, array and structure types
 

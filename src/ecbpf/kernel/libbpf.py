@@ -259,6 +259,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "bpf_map__max_entries": (c_uint32, c_void_p),
     "bpf_map__map_flags": (c_uint32, c_void_p),
     "bpf_program__name": (c_char_p, c_void_p),
+    "bpf_program__section_name": (c_char_p, c_void_p),
     "bpf_program__type": (c_int, c_void_p),
     "libbpf_set_print": (c_void_p, c_void_p),
 }

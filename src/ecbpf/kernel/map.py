@@ -14,7 +14,7 @@ import os
 from ecbpf.errors import DataError, KernelError, kernel_error
 from ecbpf.kernel.descriptor import Descriptor, descriptor_by_id, descriptor_by_pin
 from ecbpf.kernel.libbpf import BatchOptions, MapCreateOptions, info_by_fd, lib, options
-from ecbpf.kernel.uapi import BPF_ANY, INDEXED_MAPS, PERCPU_MAPS, MapInfo
+from ecbpf.kernel.uapi import BPF_ANY, BPF_OBJ_NAME_LEN, INDEXED_MAPS, PERCPU_MAPS, MapInfo
 from ecbpf.kernel.values import btf_by_id, decode, encode, plain_type, possible_cpus, total
 
 TYPE_CHECKING = False  # typing's own costs its import
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ecbpf.kernel.btf import Btf
     from ecbpf.kernel.layout import CType
 
-__all__ = ["Map", "PerCpuMap", "map_of_descriptor", "open_map"]
+__all__ = ["Map", "PerCpuMap", "kernel_name", "map_of_descriptor", "open_map"]
 
 _ENOTSUPP = 524  # the kernel's own, without a name in user space: this map type has no batches
 _NO_BATCH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, _ENOTSUPP})
@@ -353,3 +353,12 @@ def map_of_descriptor(fd: int, btf: Btf | None = None) -> Map:
         os.close(fd)
         raise
     return PerCpuMap(fd, btf) if kind in PERCPU_MAPS else Map(fd, btf)
+
+
+def kernel_name(name: str) -> str:
+    """What a running program's map is called that an object file calls `name`.
+
+    The kernel keeps 15 characters of a name. A map of global variables goes by its section (``.data``), since the
+    name before that is the object file's.
+    """
+    return "." + name.split(".", 1)[1] if "." in name else name[: BPF_OBJ_NAME_LEN - 1]

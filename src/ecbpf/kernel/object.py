@@ -135,6 +135,12 @@ class Object(Closing):
             lib.bpf_map__max_entries(map_),
         )
 
+    def program_section(self, name: str) -> str:
+        """The section of a program in the file, which says its kind: "xdp", "tc"."""
+        program = dict(self._each_program())[name]
+        section: bytes = lib.bpf_program__section_name(program)
+        return section.decode()
+
     def section_layout(self, section: str) -> list[tuple[str, int, int]]:
         """Name, offset and size in bytes of the variables of a section of the file (``.data``…)."""
         record = self.btf.find(section, "DATASEC")

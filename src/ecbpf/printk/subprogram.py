@@ -4,7 +4,7 @@ from ecbpf.chain.subprogram import Subprogram
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.probe import Answer, probe_helper
 from ecbpf.kernel.uapi import PROG_XDP
-from ecbpf.paths import object_path
+from ecbpf.objects.printk import PrintkBpf
 
 __all__ = ["SLOT", "Printk", "has_vprintk"]
 
@@ -17,12 +17,13 @@ class Printk(Subprogram):
 
     name = "printk"
     slot = SLOT
-    object = object_path("printk")
+    skeleton = PrintkBpf
 
     def configure(self, new: Object, interface: str) -> None:
-        """Tell the program what to call its interface, and whether the kernel prints addresses."""
-        new.globals.interface = interface.encode()
-        new.globals.has_vprintk = has_vprintk() is Answer.YES
+        """Set the interface's name, and whether the kernel prints addresses."""
+        fixed = PrintkBpf(new).fixed
+        fixed.interface = interface.encode()
+        fixed.has_vprintk = has_vprintk() is Answer.YES
 
 
 def has_vprintk() -> Answer:
