@@ -11,6 +11,8 @@ BIN := .venv/bin
 # What the project needs from Debian; `make setup` installs what is missing.
 PACKAGES := clang clang-format llvm libbpf-dev linux-libc-dev libbpf1 python3-venv \
 	binutils iproute2 iputils-ping ethtool procps strace
+# What draws docs/pictures/, and the font that has the widths of Helvetica and Arial.
+PICTURE_PACKAGES := graphviz fonts-liberation
 # And what guests need besides, which tests boot.
 GUEST_PACKAGES := qemu-system-x86 busybox-static kmod util-linux ipvsadm iperf3 nftables curl
 
@@ -25,7 +27,7 @@ C_SOURCES = $(shell find bpf tests bench -name '*.c' -o -name '*.h')
 OBJECTS := src/ecbpf/objects/.built-debug-$(or $(DEBUG),0)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-guests build demo test test-vm test-kernels kernels lint format bench package completions clean
+.PHONY: help setup setup-guests build demo test test-vm test-kernels kernels lint format bench package completions pictures clean
 
 help:
 	@echo "make demo         install what is missing, then show a root array at work in a lab of namespaces"
@@ -39,6 +41,7 @@ help:
 	@echo "make lint         ruff, mypy, clang-format;  make format lays the code out"
 	@echo "make package      sdist and wheel in dist/"
 	@echo "make completions  completions/ from the commands' parsers"
+	@echo "make pictures     docs/pictures/*.svg from the .dot files beside them"
 
 # Compiled ahead, as pip would: where PYTHONDONTWRITEBYTECODE is set, every command compiled all it uses.
 setup: $(BIN)/ecbpf build
@@ -96,6 +99,7 @@ lint: setup
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check --quiet
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-cache
 	@clang-format --dry-run -Werror $(C_SOURCES)
 
 format: setup
@@ -111,6 +115,10 @@ package: setup
 
 completions: setup
 	@$(BIN)/python tools/completions.py
+
+pictures:
+	$(call install,$(PICTURE_PACKAGES))
+	@$(PYTHON) tools/pictures.py
 
 clean:
 	rm -rf .venv dist build src/ecbpf/objects

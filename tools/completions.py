@@ -9,6 +9,7 @@ import shtab
 from ecbpf.cli import main
 from ecbpf.cli.classic import xdp_bypass_ipvs, xdp_filter, xdp_printk, xdp_root_loader
 from ecbpf.lab import node_names
+from ecbpf.subprogram.settings import SettingTable, Switch
 
 __all__ = ["FOLDER", "generate"]
 
@@ -59,10 +60,12 @@ def generate() -> dict[str, str]:
 
 
 def _script(name: str, parser: argparse.ArgumentParser) -> str:
-    for action in _actions(parser):
+    for action, owner in _actions(parser):
         if action.choices:
             continue
-        if action.metavar in _COMPLETE:
+        if action.metavar == "NAME=VALUE":
+            action.choices = _settings(owner.get_default("table"))
+        elif action.metavar in _COMPLETE:
             # What shtab looks for; set here, so that the commands pay nothing for it.
             action.complete = _COMPLETE[action.metavar]  # type: ignore[attr-defined]
         elif action.metavar in _CHOICES:
@@ -72,10 +75,19 @@ def _script(name: str, parser: argparse.ArgumentParser) -> str:
     return _HEAD.format(name=name) + script[script.index("\n\n") + 1 :]
 
 
-def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Every argument of the parser and of its subparsers."""
+def _settings(table: SettingTable) -> list[str]:
+    """Each setting with the values that there are to choose from, or with its default."""
+    return [
+        f"{row.name}={value}"
+        for row in table.rows.values()
+        for value in (("on", "off") if isinstance(row, Switch) else (row.default,))
+    ]
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[tuple[argparse.Action, argparse.ArgumentParser]]:
+    """Every argument of the parser and of its subparsers, with the parser that it belongs to."""
     for action in parser._actions:
-        yield action
+        yield action, parser
         if isinstance(action, argparse._SubParsersAction):
             for inner in action.choices.values():
                 yield from _actions(inner)

@@ -132,7 +132,8 @@ def frames() -> tuple[int, int]:
     with lab.inside("server"):
         while True:
             received = _received()
-            counted = sum(status(["eth0"])["eth0"]["statistics"].values())
+            (interface,) = status(["eth0"])
+            counted = sum(interface.root.counts.values()) if interface.root else 0
             if received == _received():
                 return received, counted
 
@@ -273,7 +274,7 @@ def filter_fragments(stage: Stage) -> None:
     say("Those to the server's own address pass.")
     stage.run(f"{CLIENT} ping -q -c 2 -i 0.2 -s 2048 {IP4}")
     say("Under a flood of them, 20 answers a CPU and second are enough.")
-    stage.run(f"{SERVER} ecbpf filter clear-status -i eth0")
+    stage.run(f"{SERVER} ecbpf filter clear -i eth0")
     started = time.monotonic()
     stage.run(f"! {CLIENT} ping -q -i 0.001 -c 400 -W 1 -s 2048 -M dont {VIP}")
     stage.run(f"{SERVER} xdp_filter --status --interface eth0 | grep -E 'frag|ptb'")

@@ -16,20 +16,20 @@ from bench.packets import PACKETS
 from bench.prefixes import MILLION, SOURCES, misses, prefixes
 from bench.rows.filter import PACKET, fill
 from bench.testrun import cold_sources, compiled, load_program, load_slots, timed
-from ecbpf.fastpath.programs import EGRESS, FLOWS, SLOT, Ingress, Port, load_egress
+from ecbpf.fastpath.programs import EGRESS, FLOWS, SLOT, Ingress, load_egress
 from ecbpf.filter.prefix import Rows
 from ecbpf.filter.subprogram import SLOT as FILTER_SLOT
 from ecbpf.kernel.map import Map
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.program import Program
 from ecbpf.kernel.uapi import XDP_PASS, XDP_TX
-from ecbpf.netdev.links import NetLink
+from ecbpf.netdev.links import Egress, NetLink
 
 __all__ = ["ROWS"]
 
 _LIMIT, _LIMIT_WITH_FILTER = 45, 55
 _ROUNDS = 15
-_PORT = Port(1, 0)
+_WIRE = Egress(1, 0)
 _NIC = NetLink("bench", 1, PACKETS["ipv4-tcp"][:6])
 # Egress takes it for IPVS' by its firewall mark: struct __sk_buff, with mark and ingress_ifindex set.
 _FROM_IPVS = struct.pack("8xI24xI152x", 1, 1)
@@ -41,7 +41,7 @@ _Setup = Callable[[ExitStack], Callable[[], float]]
 
 @functools.cache
 def _egress(stack: ExitStack) -> Object:
-    return stack.enter_context(load_egress(_PORT, {}, None, _SETTINGS))
+    return stack.enter_context(load_egress(_WIRE, {}, None, _SETTINGS)).object
 
 
 def _shared(egress: Object) -> dict[str, Map]:
@@ -52,7 +52,7 @@ def _shared(egress: Object) -> dict[str, Map]:
 def _chain(stack: ExitStack, filtered: int = 0) -> tuple[Program, Object]:
     """The root, the fast path, and before it a filter with so many prefixes of each family listed."""
     egress = _egress(stack)
-    ingress = Ingress(_shared(egress), _NIC, _PORT, set())
+    ingress = Ingress(_shared(egress), _NIC, _WIRE, set())
     subprograms = {SLOT: compiled("fastpath_ingress")} | ({FILTER_SLOT: compiled("filter")} if filtered else {})
     root, slots = load_slots(stack, subprograms, configure={SLOT: lambda new: ingress.configure(new, _NIC.name)})
     if filtered:

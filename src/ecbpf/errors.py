@@ -42,7 +42,7 @@ class EcbpfError(Exception):
 
 
 class UsageError(EcbpfError):
-    """The command line makes no sense (EX_USAGE)."""
+    """A usage error: the command line or an argument is wrong (EX_USAGE)."""
 
     exit_status = 64
 
@@ -60,7 +60,7 @@ class MissingError(EcbpfError):
 
 
 class BusyError(EcbpfError):
-    """Somebody else holds the thing; nothing was changed."""
+    """The thing is in use by another program or command; nothing was changed."""
 
 
 class KernelError(EcbpfError):

@@ -11,15 +11,21 @@ from ecbpf.chain.contents import programs
 from ecbpf.chain.occupant import look
 from ecbpf.chain.pins import egress_folder, folder_of
 from ecbpf.chain.slots import put
-from ecbpf.fastpath.load import unload_fastpath
+from ecbpf.fastpath.verbs import detach_fastpath
 from ecbpf.filter.batch import batch_of
 from ecbpf.filter.change import list_prefixes
 from ecbpf.filter.files import lines_of
 from ecbpf.filter.lists import ALLOW, DROP
-from ecbpf.filter.running import attach_filter, find_filter
-from ecbpf.filter.subprogram import PROGRAM, SLOT
+from ecbpf.filter.running import find_filter
+from ecbpf.filter.subprogram import SLOT, Filter
 from ecbpf.kernel.uapi import XDP_DROP
-from tests.netns.fastpath.steps import FASTPATH_CASES, FASTPATH_LOADS, FASTPATH_UNLOADS, fastpath_of, is_anywhere
+from tests.netns.fastpath.steps import (
+    FASTPATH_ATTACHES,
+    FASTPATH_CASES,
+    FASTPATH_DETACHES,
+    fastpath_of,
+    is_anywhere,
+)
 from tests.support.frames import FLOOD, FLOOD6
 from tests.support.shell import sh
 from tests.support.slots import Verdict
@@ -43,7 +49,7 @@ def state_of(interface: str) -> State:
 
 def _filter_of(interface: str, name: str | None) -> State:
     """What the filter lists, if one is in its slot, and how it is set."""
-    if name != PROGRAM:
+    if name != Filter.program:
         return ()
     running = find_filter(interface)
     lists = running.sets.read()
@@ -77,7 +83,7 @@ def a_stranger_by_netlink(interface: str, built: str) -> None:
 
 def an_empty_filter(interface: str, _built: str) -> None:
     attach(interface)
-    attach_filter(interface, {})
+    put(interface, Filter())
 
 
 def a_filter(interface: str, built: str) -> None:
@@ -112,9 +118,9 @@ CASES: dict[str, tuple[Callable[[str, str], None], list[str]]] = {
 
 def between(case: str, old: State, new: State) -> list[State]:
     """The states that a command of several changes may leave behind, besides: egress first, and last."""
-    if case in FASTPATH_LOADS:
+    if case in FASTPATH_ATTACHES:
         return [(*old[:-1], new[-1])]
-    if case in FASTPATH_UNLOADS:
+    if case in FASTPATH_DETACHES:
         return [(*new[:-1], old[-1])]
     return []
 
@@ -128,7 +134,7 @@ def command_of(case: str, interface: str, built: str) -> list[str]:
 def tidy(interface: str) -> None:
     """Back to nothing; only what has been put there by force needs it too."""
     if is_anywhere():
-        unload_fastpath()
+        detach_fastpath()
     if look(interface) is not None:
         attach(interface, force=True)
         detach(interface)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from ecbpf.chain.attach import attach, detach
 from ecbpf.chain.occupant import find_root, look
-from ecbpf.cli import main
-from ecbpf.cli.classic import xdp_bypass_ipvs, xdp_filter
 from ecbpf.filter import lockout
 from ecbpf.filter.running import find_filter
-from ecbpf.filter.status import filter_status
+from ecbpf.filter.status import FilterStatus, filter_status
 from ecbpf.lab.namespace import inside_namespace
 from tests.support.pair import Pair
 from tests.support.slots import slot_ids
 
 __all__ = ["Typed", "command", "done", "roots", "snapshot", "typed"]
 
-_FACES = {"ecbpf": main.main, "xdp_filter": xdp_filter.main, "xdp_bypass_ipvs": xdp_bypass_ipvs.main}
+_FACES = {
+    "ecbpf": "ecbpf.cli.main",
+    "xdp_filter": "ecbpf.cli.classic.xdp_filter",
+    "xdp_bypass_ipvs": "ecbpf.cli.classic.xdp_bypass_ipvs",
+}
 
 
 class Typed(NamedTuple):
@@ -39,9 +43,10 @@ def typed(line: str) -> Typed:
     """Run a command line, quotes and all, in this process."""
     words = shlex.split(line)
     lockout.watched.cache_clear()  # a process begins without it
+    main = importlib.import_module(_FACES[words[0]]).main
     out, err = io.StringIO(), io.StringIO()
     with patch.object(sys, "argv", words), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = _FACES[words[0]]()
+        status = main()
     return Typed(status, out.getvalue(), err.getvalue())
 
 
@@ -55,7 +60,7 @@ def done(line: str) -> str:
 def command(line: str) -> list[str]:
     """The same as a process of its own."""
     name, *words = shlex.split(line)
-    call = f"import sys; from {_FACES[name].__module__} import main; sys.exit(main())"
+    call = f"import sys; from {_FACES[name]} import main; sys.exit(main())"
     return [sys.executable, "-c", call, *words]
 
 
@@ -85,8 +90,13 @@ def snapshot(*interfaces: str) -> list[Any]:
     found: list[Any] = []
     for interface in interfaces:
         ids = slot_ids(find_root(interface))
-        found += [ids, filter_status(interface) if ids[2] is not None and _is_filter(interface) else None]
+        found += [ids, _status_of_filter(interface) if ids[2] is not None and _is_filter(interface) else None]
     return found
+
+
+def _status_of_filter(interface: str) -> FilterStatus:
+    """Without the load time: reckoned from two clocks, it differs a little each time."""
+    return replace(filter_status(interface), load_time=0.0)
 
 
 def _is_filter(interface: str) -> bool:

@@ -7,6 +7,7 @@ it prepares, what comes after it tidies. Killed anywhere, the interface has the 
 import errno
 import os
 
+from ecbpf.chain.change import Change
 from ecbpf.chain.contents import occupied
 from ecbpf.chain.occupant import ROOT_PROGRAM, Occupant, look, maps_of
 from ecbpf.chain.pins import folder_of, locked, make_folder
@@ -46,11 +47,11 @@ def _check(interface: str, occupant: Occupant | None, *, generic: bool, force: b
     return occupant.mode
 
 
-def attach(interface: str, *, generic: bool = False, force: bool = False, filename: str = "") -> str:
+def attach(interface: str, *, generic: bool = False, force: bool = False, filename: str = "") -> Change:
     """Attach the root array; replace it in place, slots, counters and configuration kept, if there is one.
 
     generic: in generic mode, for an interface without native XDP. force: replace a program that is not ours.
-    filename: the root's object, if not this package's. Returns what was done, for a person.
+    filename: the root's object, if not this package's.
 
     Raises DataError (no such interface, no such object), BusyError (a stranger, another mode),
     VerifierError, MissingError, KernelError.
@@ -66,7 +67,7 @@ def attach(interface: str, *, generic: bool = False, force: bool = False, filena
                     new.live.chain_occupied = occupied(occupant)
                 _load_root(new, frags=frags_of(occupant.maps))
                 _commit(interface, occupant, new.programs.xdp_root_prog, mode)
-            return f"root array replaced in place ({mode})"
+            return Change(interface, "root array", "replaced", mode=mode)
         try:
             _attach_new_root(interface, occupant, mode, filename, frags=False)
         except DriverRefusalError:
@@ -74,10 +75,10 @@ def attach(interface: str, *, generic: bool = False, force: bool = False, filena
             if probe_xdp_frags() is not Answer.YES:
                 raise
             _attach_new_root(interface, occupant, mode, filename, frags=True)
-        return f"root array attached{_in_place_of(occupant)} ({mode})"
+        return Change(interface, "root array", "attached", mode=mode, in_place_of=_name_of(occupant))
 
 
-def attach_nop(interface: str, *, generic: bool = False, force: bool = False) -> str:
+def attach_nop(interface: str, *, generic: bool = False, force: bool = False) -> Change:
     """Attach the inert program, in place of a root array if there is one; its slots and counters are gone then.
 
     Arguments, result and errors as attach().
@@ -87,11 +88,11 @@ def attach_nop(interface: str, *, generic: bool = False, force: bool = False) ->
         mode = _check(interface, occupant, generic=generic, force=force)
         new.load()
         _commit(interface, occupant, new.programs.xdp_nop_prog, mode)
-        return f"nop attached{_in_place_of(occupant)} ({mode})"
+        return Change(interface, "nop", "attached", mode=mode, in_place_of=_name_of(occupant))
 
 
-def detach(interface: str) -> str:
-    """Take the root array or nop off the interface, with its slots. Returns what was done, for a person.
+def detach(interface: str) -> Change:
+    """Take the root array or nop off the interface, with its slots.
 
     Raises EcbpfError (nothing of ours is attached; a stranger is named), DataError, KernelError.
     """
@@ -99,7 +100,7 @@ def detach(interface: str) -> str:
         occupant = _ours(interface, repair(interface))
         occupant.take_off()
         repair(interface)
-        return "nop detached" if occupant.is_nop else "root array detached"
+        return Change(interface, "nop" if occupant.is_nop else "root array", "detached")
 
 
 def give_back(interface: str, before: Occupant | None) -> None:
@@ -128,8 +129,8 @@ def _ours(interface: str, occupant: Occupant | None) -> Occupant:
     return occupant
 
 
-def _in_place_of(occupant: Occupant | None) -> str:
-    return "" if occupant is None else f" in place of {occupant.program.name or occupant.program.id}"
+def _name_of(occupant: Occupant | None) -> str:
+    return "" if occupant is None else occupant.program.name or str(occupant.program.id)
 
 
 def _root_object(filename: str) -> RootBpf:

@@ -14,6 +14,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ecbpf.chain.change import Change
 from ecbpf.chain.pins import egress_folder, egress_folders, make_folder, remove_empty_folders
 from ecbpf.errors import BusyError, EcbpfError, KernelError, kernel_error
 from ecbpf.kernel.descriptor import descriptor_by_id
@@ -39,10 +40,10 @@ class _Holder(NamedTuple):
         return "tcx" if isinstance(self.by, TcxLink) else "clsact"
 
 
-def put_egress(interface: str, program: Program) -> str:
+def put_egress(interface: str, program: Program) -> Change:
     """Attach a loaded program behind those that are there; or replace ours, of the same name, between two packets.
 
-    To be called under pins.locked(). Returns what was done, for a person.
+    To be called under pins.locked().
 
     Raises DataError (no such interface), BusyError (on a kernel without tcx: a filter of somebody else stands at
     our handle and priority), KernelError; the interface is as it was then.
@@ -52,7 +53,7 @@ def put_egress(interface: str, program: Program) -> str:
     try:
         held = _look(interface, ifindex, program.name)
         if not held:
-            return f"egress program attached ({_attach(interface, ifindex, program)})"
+            return Change(interface, "egress program", "attached", mode=_attach(interface, ifindex, program))
         first, *others = held
         if isinstance(first.by, TcxLink):
             _pin(first.by, ifindex)
@@ -62,7 +63,7 @@ def put_egress(interface: str, program: Program) -> str:
             with _about(interface):
                 first.by.put(program)
         _detach(interface, others)
-        return f"egress program replaced ({first.kind})"
+        return Change(interface, "egress program", "replaced", mode=first.kind)
     finally:
         sweep_egress()
 

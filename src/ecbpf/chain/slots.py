@@ -7,6 +7,7 @@ after it the new one.
 import errno
 from collections.abc import Callable
 
+from ecbpf.chain.change import Change
 from ecbpf.chain.contents import SLOTS, program_in
 from ecbpf.chain.occupant import Occupant, maps_of, require_root
 from ecbpf.chain.pins import folder_of, locked, slot_folder, staged_folder
@@ -36,8 +37,8 @@ def pins_of(interface: str, slot: int) -> str:
     return slot_folder(folder_of(interface), check_slot(slot))
 
 
-def put(interface: str, subprogram: Subprogram) -> str:
-    """Load a subprogram into its slot, in place of what is there. Returns what was done, for a person.
+def put(interface: str, subprogram: Subprogram) -> Change:
+    """Load a subprogram into its slot, in place of what is there.
 
     Raises EcbpfError (no root array, or one of another version), DataError (no such interface, no object
     for a slot), VerifierError, KernelError.
@@ -60,9 +61,10 @@ def put(interface: str, subprogram: Subprogram) -> str:
         _commit(root, slot, new.programs[name])
         subprogram.placed(new)
         if is_upgrade:
-            return f"{subprogram.name} replaced in slot {slot}"
-        in_place_of = f" in place of {old.name}" if old is not None else ""
-        return f"{subprogram.name} put in slot {slot}{in_place_of}"
+            return Change(interface, subprogram.name, "replaced", slot)
+        return Change(
+            interface, subprogram.name, "attached", slot, in_place_of=old.name if old is not None else ""
+        )
 
 
 def put_back(interface: str, slot: int, program: Program | None) -> None:
@@ -93,8 +95,8 @@ def _commit(root: Occupant, slot: int, program: Program) -> None:
         repair(root.interface)
 
 
-def empty(interface: str, slot: int, check: Callable[[str], object] = lambda _interface: None) -> str:
-    """Empty a slot; its counts stay. Returns what was done, for a person.
+def empty(interface: str, slot: int, check: Callable[[str], object] = lambda _interface: None) -> Change:
+    """Empty a slot; its counts stay.
 
     check: called with the interface under the lock, before anything changes; may raise.
 
@@ -107,7 +109,7 @@ def empty(interface: str, slot: int, check: Callable[[str], object] = lambda _in
         if not root.maps["xdp_program_arr"].delete(slot):
             raise EcbpfError(interface, f"slot {slot} is empty already", "see ecbpf status")
         repair(interface)
-        return f"slot {slot} emptied"
+        return Change(interface, "slot", "emptied", slot)
 
 
 def _program_name(new: Object, subprogram: Subprogram) -> str:

@@ -2,10 +2,17 @@
 
 import argparse
 
+from ecbpf.cli.output import print_changes
 from ecbpf.cli.parser import add_interfaces, interfaces_of
 from ecbpf.errors import UsageError
 
-__all__ = ["add_arguments", "attach_root", "put_file", "run"]
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ecbpf.chain.change import Change
+
+__all__ = ["add_arguments", "attach_root", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,28 +48,30 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--slot", "needs the subprogram's object", "add --filename F")
     if options.nop or options.generic or options.force:
         raise UsageError("--slot", "does not go with --nop, --generic or --force")
-    put_file(interfaces, options.slot, options.filename, options.program)
+    print_changes(_put_file(interfaces, options.slot, options.filename, options.program))
     return 0
 
 
 def attach_root(interfaces: list[str], *, nop: bool, generic: bool, force: bool, filename: str = "") -> None:
-    """Attach the root array, or nop, to each interface and say so."""
-    from ecbpf.chain.attach import attach, attach_nop, check_attach
-
+    """Attach the root array, or nop, to each interface, and print what was done."""
     if nop and filename:
         raise UsageError("--nop", "does not go with --filename")
+    print_changes(_attach(interfaces, nop=nop, generic=generic, force=force, filename=filename))
+
+
+def _attach(interfaces: list[str], *, nop: bool, generic: bool, force: bool, filename: str) -> "Iterator[Change]":
+    from ecbpf.chain.attach import attach, attach_nop, check_attach
+
     for interface in interfaces:
         check_attach(interface, generic=generic, force=force)
     for interface in interfaces:
         if nop:
-            done = attach_nop(interface, generic=generic, force=force)
+            yield attach_nop(interface, generic=generic, force=force)
         else:
-            done = attach(interface, generic=generic, force=force, filename=filename)
-        print(f"{interface}: {done}")
+            yield attach(interface, generic=generic, force=force, filename=filename)
 
 
-def put_file(interfaces: list[str], slot: int, filename: str, program: str) -> None:
-    """Put a subprogram from an object file into that slot of each interface, and say so."""
+def _put_file(interfaces: list[str], slot: int, filename: str, program: str) -> "Iterator[Change]":
     from ecbpf.chain.occupant import find_root
     from ecbpf.chain.slots import put
     from ecbpf.chain.subprogram import FileSubprogram
@@ -70,4 +79,4 @@ def put_file(interfaces: list[str], slot: int, filename: str, program: str) -> N
     for interface in interfaces:
         find_root(interface)
     for interface in interfaces:
-        print(f"{interface}: {put(interface, FileSubprogram(slot, filename, program))}")
+        yield put(interface, FileSubprogram(slot, filename, program))

@@ -2,6 +2,7 @@
 
 import argparse
 
+from ecbpf.cli.output import print_changes
 from ecbpf.cli.parser import add_interfaces, interfaces_of
 
 __all__ = ["add_arguments", "detach_root", "run"]
@@ -21,16 +22,14 @@ def run(options: argparse.Namespace) -> int:
         return 0
     from ecbpf.chain.slots import empty
 
-    for interface in interfaces:
-        print(f"{interface}: {empty(interface, options.slot)}")
+    print_changes(empty(interface, options.slot) for interface in interfaces)
     return 0
 
 
 def detach_root(interfaces: list[str]) -> None:
-    """Take the root array or nop off each interface, and say so."""
+    """Take the root array or nop off each interface, and print what was done."""
     from ecbpf.chain.attach import check_detach, detach
 
     for interface in interfaces:
         check_detach(interface)
-    for interface in interfaces:
-        print(f"{interface}: {detach(interface)}")
+    print_changes(detach(interface) for interface in interfaces)

@@ -5,8 +5,10 @@ import os
 import sys
 
 import ecbpf
+from ecbpf.cli.output import notice
 from ecbpf.cli.parser import Parser
 from ecbpf.errors import EcbpfError
+from ecbpf.notices import listen
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ COMMANDS = {
     "trace": "print the kernel's trace pipe, where printk and debug lines go",
     "filter": "drop sources and fragments: slot 2",
     "fastpath": "send established flows past IPVS: slot 7 and tc egress",
-    "printk": "log a line a packet: slot 6",
+    "printk": "log one line per packet: slot 6",
     "lab": "network namespaces to try it all in",
 }
 
@@ -66,6 +68,7 @@ def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
 
     debug: let the error through, traceback and all.
     """
+    listen(notice)
     try:
         status = act()
         sys.stdout.flush()
@@ -73,19 +76,19 @@ def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever reads our output may stop at any line; what is left of it goes nowhere.
+        # A reader of our output may stop at any line; the rest goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (EcbpfError, OSError) as error:
         if debug:
             raise
-        print(f"ecbpf: {error}", file=sys.stderr)
+        notice(str(error))
         return error.exit_status if isinstance(error, EcbpfError) else 1
     except Exception as error:
         if debug:
             raise
         kind = type(error).__name__
-        print(f"ecbpf: internal error: {kind}: {error}; run it with --debug and report that", file=sys.stderr)
+        notice(f"internal error: {kind}: {error}; run it with --debug and report that")
         return os.EX_SOFTWARE
 
 

@@ -2,7 +2,8 @@
 
 import argparse
 
-from ecbpf.cli.parser import add_interfaces, interfaces_of
+from ecbpf.cli.output import print_status
+from ecbpf.cli.parser import add_interfaces, add_json, interfaces_of
 
 __all__ = ["add_arguments", "run", "show"]
 
@@ -10,7 +11,7 @@ __all__ = ["add_arguments", "run", "show"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Interfaces (none: all), --json."""
     add_interfaces(parser, plain=True)
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,12 +22,6 @@ def run(options: argparse.Namespace) -> int:
 
 def show(interfaces: list[str], *, as_json: bool) -> None:
     """Print the status of these interfaces, or of all there are to show if none is given."""
-    from ecbpf.chain.status import status, status_text
+    from ecbpf.chain.status import status
 
-    states = status(interfaces or None)
-    if as_json:
-        import json
-
-        print(json.dumps(states, indent=2))
-    elif states:
-        print(status_text(states))
+    print_status(status(interfaces or None), as_json=as_json)

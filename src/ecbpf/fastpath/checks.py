@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ecbpf.chain.occupant import look
-from ecbpf.chain.settings import Settings
 from ecbpf.errors import DataError, EcbpfError
-from ecbpf.fastpath.settings import DEFAULTS, check_together
-from ecbpf.netdev.links import NetLink, links, port_of
+from ecbpf.fastpath.settings import TABLE, check_together
+from ecbpf.netdev.links import NetLink, egress_of, links
+from ecbpf.subprogram.settings import Values
 
-__all__ = ["check_nic", "check_settings", "doubts"]
+__all__ = ["check_nic", "check_settings", "egress_without_clients"]
 
 
 def check_settings(
-    before: Settings,
-    wanted: Settings,
+    before: Values,
+    wanted: Values,
     ingress: list[str],
     egress: list[str],
     *,
@@ -24,11 +24,11 @@ def check_settings(
 ) -> None:
     """Raise what is wrong with a change of settings, for a fast path on these interfaces.
 
-    before: settings as they are. added: the interfaces among them that are new to it; what is neither new nor to
-    change was looked at when it was, and must not stand in the way of what helps. force: let a VLAN be that this
-    host does not know. Raises UsageError (numbers that do not go together), DataError (no such VLAN), EcbpfError.
+    before: settings as they are. added: the interfaces that are new to it. What is neither new nor to change was
+    checked earlier, and must not block a change that helps. force: allow a VLAN that this host has no interface
+    for. Raises UsageError (numbers that contradict each other), DataError (no such VLAN), EcbpfError.
     """
-    after = DEFAULTS | before | wanted
+    after = TABLE.defaults | before | wanted
     check_together(after)
     if after["vlan"] != -1 and not force:
         _check_vlan(int(after["vlan"]), [name for name in ingress if "vlan" in wanted or name in added])
@@ -37,37 +37,34 @@ def check_settings(
 
 
 def check_nic(nic: NetLink) -> None:
-    """Raise DataError if packets do not come in there as they are on the wire: a VLAN device hides the tag."""
+    """Raise DataError for a VLAN device: XDP needs packets as they are on the wire, with the VLAN tag."""
     if nic.kind == "vlan":
-        raise DataError(
-            nic.name, "a VLAN device, whose packets come in by its NIC", f"-i {nic.parent or 'its NIC'}"
-        )
+        why = "a VLAN device: its packets come in by the NIC below it"
+        raise DataError(nic.name, why, f"-i {nic.parent or 'that NIC'}")
 
 
-def doubts(settings: Settings, ingress: list[str], egress: list[str]) -> list[str]:
-    """What does no harm and is not what one may think, a line each. settings: all of them."""
+def egress_without_clients(settings: Values, ingress: list[str], egress: list[str]) -> list[str]:
+    """The interfaces of `egress` where flows are left to IPVS: client packets do not come in there.
+
+    XDP_TX sends by the NIC that a packet came in by; `redirect` and `vlan` do not. settings: all of them.
+    """
     if settings["redirect"] or settings["vlan"] != -1:
         return []
     every = links()
-    ports = {port_of(interface, every)[0] for interface in ingress}
-    return [
-        f"{interface}: no packets of clients come in by it, so flows that IPVS sends by it are left to IPVS; "
-        f"see redirect and vlan in docs/fastpath.md"
-        for interface in egress
-        if port_of(interface, every)[0] not in ports
-    ]
+    with_clients = {egress_of(interface, every).ifindex for interface in ingress}
+    return [interface for interface in egress if egress_of(interface, every).ifindex not in with_clients]
 
 
 def _check_vlan(vlan: int, interfaces: list[str]) -> None:
-    """A VLAN that this host has an interface for exists at its switch, most likely; any other is a slip."""
+    """A VLAN that this host has an interface for most likely exists at its switch; any other is a typing error."""
     every = links()
     known = {
-        (port_of(link.parent, every)[0], link.vlan)
+        (egress_of(link.parent, every).ifindex, link.vlan)
         for link in every.values()
         if link.kind == "vlan" and link.parent and every[link.parent].kind != "vlan"
     }
     for interface in interfaces:
-        if (port_of(interface, every)[0], vlan) not in known:
+        if (egress_of(interface, every).ifindex, vlan) not in known:
             raise DataError(
                 f"vlan={vlan}",
                 f"this host has no such VLAN on {interface}",
@@ -80,10 +77,10 @@ def _check_targets(interfaces: list[str]) -> None:
     every = links()
     names = {link.ifindex: link.name for link in every.values()}
     for interface in interfaces:
-        nic = names[port_of(interface, every)[0]]
+        nic = names[egress_of(interface, every).ifindex]
         if look(nic) is None:
             raise EcbpfError(
                 nic,
-                "redirect=on, and no XDP program there: its driver may drop what it is to send",
+                "redirect=on, and no XDP program here: the driver may drop redirected packets",
                 f"ecbpf attach {nic}",
             )

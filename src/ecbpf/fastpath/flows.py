@@ -1,4 +1,4 @@
-"""The flows that a running fast path knows, read from its table as it lies in memory."""
+"""The flows that a running fast path has learned, read from its table as it lies in memory."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ecbpf.fastpath.programs import ticks_a_second
+from ecbpf.fastpath.programs import ticks_per_second
 from ecbpf.kernel.map import Map
-from ecbpf.kernel.object import Object
-from ecbpf.paths import object_path
+from ecbpf.objects.clock import ClockBpf
 
 __all__ = ["Flow", "count_flows", "iterate_flows", "read_flows"]
 
 _PROTOCOLS = {6: "tcp", 17: "udp"}
 _UNCONFIRMED = 3  # UNCONFIRMED_MAX in decide.h
+_EARLIER_NAMES = {"sequence": "version", "ifindex": "port"}  # of members of struct flow
 _A_FRAME = bytes(64)
 
 
 class Flow(NamedTuple):
-    """A flow. server: its MAC. port: ifindex of the NIC that leads there; vlan: its tag, 0 for none.
+    """A flow. server: its MAC. vlan: its VLAN ID, 0 for untagged.
 
     bypassed, up: packets to the server past IPVS, and to IPVS. age, idle: seconds since it was learned, since its
     client's last packet. state: "young" (its first packets), "fast", "closing" (a FIN was seen), "unconfirmed"
-    (IPVS sends nothing of it any more), "reset".
+    (IPVS sends nothing of it any more), "reset". interface: by which packets leave to the server, its ifindex if
+    there is none of that index any more.
     """
 
     proto: str
@@ -36,13 +37,13 @@ class Flow(NamedTuple):
     vip: str
     vip_port: int
     server: str
-    port: int
     vlan: int
     bypassed: int
     up: int
     age: float
     idle: float
     state: str
+    interface: str
 
 
 def count_flows(table: Map) -> int:
@@ -58,15 +59,15 @@ def read_flows(table: Map) -> list[Flow]:
 def iterate_flows(table: Map, *, by_silence: bool = False, server: str = "") -> Iterator[Flow]:
     """Flows as they are now, one by one: a million of them at once would take gigabytes.
 
-    Those with most packets come first; by_silence: those that were heard of last. server: only those of this MAC.
-    Those that are being changed may be missing. Raises KernelError.
+    Those with most packets come first; by_silence: those with the latest packet. server: only those of this MAC.
+    Flows that are being changed may be missing. Raises KernelError.
     """
-    assert table.btf is not None  # ours have one
-    kind = table.btf.struct("flow")
+    kind = _flow_type(table)
     sets = _sets(table)
-    places = np.nonzero(sets["tag"])
-    raw, seen = sets["flow"][places], sets["seen"][places]  # copies
-    now, second = _ticks(), ticks_a_second()
+    used = np.nonzero(sets["tag"])
+    raw, seen = sets["flow"][used], sets["seen"][used]  # copies
+    now, second = _ticks(), ticks_per_second()
+    names = dict(socket.if_nameindex())
     columns = raw.view(np.uint8).reshape(len(raw), ctypes.sizeof(kind))
     if by_silence:
         order = np.argsort((np.uint32(now) - seen).view(np.int32), kind="stable")
@@ -76,10 +77,21 @@ def iterate_flows(table: Map, *, by_silence: bool = False, server: str = "") -> 
         mac = np.frombuffer(bytes.fromhex(server.replace(":", "")), np.uint8)
         order = order[(columns[order, kind.hop.offset : kind.hop.offset + len(mac)] == mac).all(axis=1)]
     entries = (kind * len(raw)).from_buffer(columns)
-    for place in order.tolist():
-        entry = entries[place]
-        if entry.version % 2 == 0:
-            yield _flow(entry, _seconds(entry.learned, now, second), _seconds(int(seen[place]), now, second))
+    for index in order.tolist():
+        entry = entries[index]
+        if entry.sequence % 2 == 0:
+            age, idle = _seconds(entry.learned, now, second), _seconds(int(seen[index]), now, second)
+            yield _flow(entry, age, idle, names.get(entry.ifindex, str(entry.ifindex)))
+
+
+def _flow_type(table: Map) -> Any:
+    """The type of an entry as the table's program has it, with the member names of this version."""
+    assert table.btf is not None  # ours have one
+    kind = table.btf.struct("flow")
+    for name, earlier in _EARLIER_NAMES.items():
+        if not hasattr(kind, name):
+            setattr(kind, name, getattr(kind, earlier))
+    return kind
 
 
 def _column(columns: Any, member: Any) -> Any:
@@ -89,12 +101,12 @@ def _column(columns: Any, member: Any) -> Any:
 
 
 def _seconds(then: int, now: int, second: int) -> float:
-    """How long ago `then` was; ticks are of 32 bits, and packets may have come since `now`."""
+    """How long ago `then` was; ticks have 32 bits, and packets may have come since `now`."""
     passed = (now - then) % 2**32
     return passed / second if passed < 2**31 else 0.0
 
 
-def _flow(entry: Any, age: float, idle: float) -> Flow:
+def _flow(entry: Any, age: float, idle: float, interface: str) -> Flow:
     key = entry.key
     return Flow(
         _PROTOCOLS.get(key.proto, str(key.proto)),
@@ -103,13 +115,13 @@ def _flow(entry: Any, age: float, idle: float) -> Flow:
         _address(key.version, bytes(key.vip)),
         socket.ntohs(key.vip_port),
         bytes(entry.hop.macs.server).hex(":"),
-        entry.port,
         entry.vlan,
         entry.bypassed,
         entry.up,
         age,
         idle,
         _state(entry),
+        interface,
     )
 
 
@@ -128,10 +140,10 @@ def _address(version: int, raw: bytes) -> str:
 
 
 def _ticks() -> int:
-    """The clock by which the table's times are, cut to 32 bits as they are."""
-    with Object.open(object_path("clock")) as clock:
+    """Now, by the clock of the table's times, and cut to 32 bits as they are."""
+    with ClockBpf() as clock:
         clock.load()
-        return clock.programs["tc_clock_prog"].test_run(_A_FRAME).retval
+        return clock.programs.tc_clock_prog.test_run(_A_FRAME).retval
 
 
 def _sets(table: Map) -> Any:

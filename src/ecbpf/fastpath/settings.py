@@ -1,89 +1,104 @@
-"""What an operator can set on a running fast path: the variables of bpf/fastpath/settings.h."""
+"""What operators set on a running fast path: the variables of bpf/fastpath/settings.h."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 
-from ecbpf.chain.settings import Number, Settings, SettingTable, Switch
 from ecbpf.errors import UsageError
 from ecbpf.netdev.links import NetLink
+from ecbpf.subprogram.settings import Number, Setting, SettingTable, Switch, Values
 
-__all__ = [
-    "DEFAULTS",
-    "NAMES",
-    "SECTION",
-    "TABLE",
-    "check_together",
-    "measured",
-    "parse_inbound",
-    "parse_settings",
-]
+__all__ = ["TABLE", "check_together", "measured"]
 
-SECTION = ".data.settings"
-
-_PPS = "number of packets a second"
+_PPS = "number of packets per second"
+_SECONDS = "number of seconds"
 _CPUS = "number of CPUs"
+_INBOUND = ("inbound_pps", "inbound_spike", "inbound_max")
 
-TABLE = SettingTable(
-    "the fast path",
-    "ecbpf fastpath load",
-    {
-        "monitor": Switch(False),
-        "limit_rates": Switch(False),
-        "redirect": Switch(False),
-        "decrement_ttl": Switch(False),
-        "udp": Switch(False),
-        "vlan": Number(-1, "VLAN id", -1, 4094, off="the one that IPVS uses"),
-        "inactive_seconds": Number(60, "number of seconds", 1, 900),
-        "sample_seconds": Number(1, "number of seconds", 1, 899),
-        "rx_cpus": Number(1, _CPUS, 1, 1024),
-        "rps_cpus": Number(1, _CPUS, 1, 1024),
-        "max_resets_pps": Number(4000, _PPS, 0, 2**32 - 1),
-        "inbound_pps": Number(8_000_000, _PPS, 1, 10**9),
-        "inbound_spike": Number(5, "percentage", 0, 999),
-        "inbound_max": Number(50, "percentage", 1, 1000),
-        "wrap_packets": Number(4096, "number of packets", 128, 65536),
-    },
+
+class _VlanId(Number):
+    """A VLAN ID, or -1."""
+
+    @property
+    def range(self) -> str:
+        """The values that it takes: not 0."""
+        return f"1 to {self.high}, or {self.low} ({self.lowest})"
+
+    def parse(self, text: str) -> int:
+        """Raises UsageError."""
+        value = super().parse(text)
+        if value == 0:
+            raise UsageError(f"{self.name}={text}", f"not a valid {self.unit}", f"give {self.range}")
+        return value
+
+
+_ROWS: tuple[Setting, ...] = (
+    Switch("monitor", False, "decide and count, but divert nothing", "--monitor-mode"),
+    Switch("limit_rates", False, "drop what is above a limit", "--limit-rates"),
+    Switch("redirect", False, "send by the NIC that IPVS uses; it needs an XDP program too", "--redirect-mode"),
+    Switch("decrement_ttl", False, "decrement TTL and hop limit, as a router does", "--decrement-ttl"),
+    Switch("udp", False, "UDP flows too (QUIC)", "--udp"),
+    _VlanId("vlan", -1, "the servers' VLAN", "VLAN ID", -1, 4094, "the VLAN that IPVS uses", flag="--vlan"),
+    Number(
+        *("inactive_seconds", 60, "after so long a silence a flow goes by IPVS again", _SECONDS, 1, 900),
+        flag="--inactive-seconds-xdp",
+    ),
+    Number(
+        *("sample_seconds", 1, "IPVS sees one packet of a flow in this time", _SECONDS, 1, 899),
+        flag="--sample-seconds-ipvs",
+    ),
+    Number("rx_cpus", 1, "CPUs that receive", _CPUS, 1, 1024, measured="as the machine has"),
+    Number("rps_cpus", 1, "CPUs that the network stack runs on", _CPUS, 1, 1024, measured="as the machine has"),
+    Number(
+        *("max_resets_pps", 4000, "limit of RSTs to clients, per second", _PPS, 0, 2**32 - 1),
+        flag="--max-resets-pps",
+    ),
+    Number(
+        *("inbound_pps", 8_000_000, "limit of packets of unknown flows; N+SPIKE+MAX sets all three", _PPS),
+        *(1, 10**9),
+        flag="--inbound-pps",
+    ),
+    Number("inbound_spike", 5, "percent above inbound_pps where drops begin", "percentage", 0, 999),
+    Number("inbound_max", 50, "percent above inbound_pps where nearly all is dropped", "percentage", 1, 1000),
+    Number(
+        *("wrap_packets", 4096, "packets between two measurements of the rate", "number of packets", 128, 65536),
+        flag="--wrap-packets-count",
+    ),
 )
 
-DEFAULTS = TABLE.defaults
-NAMES = list(TABLE.kinds)
+
+class _Table(SettingTable):
+    """The settings of the fast path."""
+
+    def parse(self, texts: Iterable[str]) -> Values:
+        """``inbound_pps=PPS[+SPIKE[+MAX]]`` sets up to three; the percentages may end in %. Raises UsageError."""
+        return super().parse(each for text in texts for each in _split(text))
 
 
-def parse_settings(texts: list[str]) -> Settings:
-    """Settings by name from ``NAME=VALUE``; ``inbound_pps=N+SPIKE+MAX`` gives three. Raises UsageError."""
-    found: Settings = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        if name == "inbound_pps":
-            found |= parse_inbound(value)
-        else:
-            found |= [TABLE.parse(text)]
-    if found.get("vlan") == 0:
-        raise UsageError("vlan=0", "no VLAN id", "give 1 to 4094, or -1: the one that IPVS uses")
-    return found
+def _split(text: str) -> Iterator[str]:
+    name, equals, value = text.partition("=")
+    if name != "inbound_pps" or not equals:
+        yield text
+        return
+    limit, *percentages = value.split("+")
+    if len(percentages) >= len(_INBOUND):
+        raise UsageError(text, "more than three numbers", "PPS[+SPIKE[+MAX]]")
+    values = [limit, *(each.removesuffix("%") for each in percentages)]
+    yield from (f"{name}={value}" for name, value in zip(_INBOUND, values, strict=False))
 
 
-def parse_inbound(text: str) -> Settings:
-    """``PPS[+SPIKE[+MAX]]``: the inbound limit, and percentages above it (``%`` or not). Raises UsageError."""
-    values = text.split("+")
-    if len(values) > 3:
-        raise UsageError(f"inbound_pps={text}", "more than three numbers", "PPS[+SPIKE[+MAX]]")
-    names = ("inbound_pps", "inbound_spike", "inbound_max")
-    return dict(
-        TABLE.parse(f"{name}={value.removesuffix('%') if place else value}")
-        for place, (name, value) in enumerate(zip(names, values, strict=False))
-    )
+TABLE = _Table("the fast path", "ecbpf fastpath attach", _ROWS)
 
 
-def check_together(settings: Settings) -> None:
-    """Raise UsageError for values that make no sense beside each other. settings: all, as they would be."""
+def check_together(settings: Values) -> None:
+    """Raise UsageError for values that contradict each other. settings: all, as they would be."""
     sample, inactive = settings["sample_seconds"], settings["inactive_seconds"]
     if sample >= inactive:
         raise UsageError(
             f"sample_seconds={sample}",
             f"not below inactive_seconds, which is {inactive}",
-            "a flow has to be sampled before it is taken for silent",
+            "a flow must be sampled before it counts as silent",
         )
     spike, most = settings["inbound_spike"], settings["inbound_max"]
     if spike >= most:
@@ -92,8 +107,8 @@ def check_together(settings: Settings) -> None:
         )
 
 
-def measured(ingress: list[NetLink]) -> Settings:
-    """What depends on the machine: CPUs that receive, no more than there are queues, and CPUs of the stack."""
+def measured(ingress: list[NetLink]) -> Values:
+    """What depends on the machine: CPUs that receive, at most one per queue, and CPUs of the network stack."""
     cpus = os.cpu_count() or 1
     queues = sum(link.rx_queues or cpus for link in ingress)
     return {"rx_cpus": max(1, min(cpus, queues)), "rps_cpus": cpus}

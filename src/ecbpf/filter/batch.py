@@ -11,10 +11,10 @@ __all__ = ["Batch", "batch_of", "host_bits"]
 
 
 class Batch(NamedTuple):
-    """Rows by family (4, 6) as they were given, in their order, host bits cleared; not sorted, maybe repeated.
+    """Rows by family (4, 6) in the order they were given, host bits cleared; not sorted, maybe repeated.
 
-    tags: what the rows' tag is a place in; the first is "", none. had_host_bits: how many rows had some, and
-    example: the first of those as it was given.
+    tags: the prefix tags, of which a row holds the index; the first is "", none. had_host_bits: how many rows had
+    host bits. example: the first such prefix as it was given.
     """
 
     rows: dict[int, Rows]
@@ -36,6 +36,6 @@ def batch_of(texts: list[str], tags: list[str], *, time: int) -> Batch:
 
 
 def host_bits(texts: list[str], prefixes: list[Prefix]) -> tuple[int, str]:
-    """How many prefixes had host bits, and the text of the first of those ("": none). texts: of the prefixes."""
+    """How many prefixes had host bits, and the text of the first ("": none). texts: of the prefixes."""
     found = [text for text, prefix in zip(texts, prefixes, strict=True) if prefix.had_host_bits]
     return len(found), found[0] if found else ""

@@ -1,6 +1,6 @@
-"""What operators do to the lists of running filters: list, unlist, clear; each for several interfaces.
+"""What operators do to the lists of running filters: list, unlist, flush; each for several interfaces.
 
-All interfaces are planned before one is changed, so that what cannot be done to one is done to none.
+All interfaces are planned before one is changed: what fails on one interface changes none.
 """
 
 from __future__ import annotations
@@ -13,29 +13,35 @@ from ecbpf.chain.pins import locked
 from ecbpf.errors import EcbpfError
 from ecbpf.filter.batch import Batch
 from ecbpf.filter.lists import ALLOW, DROP, Kind, Lists
-from ecbpf.filter.lockout import locked_out
-from ecbpf.filter.prefix import BITS, Prefix, Rows, text_of
+from ecbpf.filter.lockout import Lockout, locked_out
+from ecbpf.filter.prefix import BITS, Prefix, Rows
 from ecbpf.filter.rows import covering, find, merged, without
 from ecbpf.filter.running import RunningFilter, find_filter
 
-__all__ = ["Summary", "clear_lists", "list_prefixes", "unlist_prefixes"]
+__all__ = ["Covered", "Summary", "flush", "list_prefixes", "unlist_prefixes"]
+
+
+class Covered(NamedTuple):
+    """A prefix that was taken off a list, and is in the set all the same: by a larger one."""
+
+    prefix: Prefix
+    by: Prefix
 
 
 class Summary(NamedTuple):
     """What was done, or would be, to one list of one interface.
 
-    added, renewed (listed before: they have a new time, and tag), removed, total: prefixes of both families.
-    notes: what is not as one may think. warnings: who is locked out by it.
+    added, renewed (listed before: they have a new time and prefix tag), removed, total: prefixes of both families.
     """
 
     interface: str
     kind: Kind
-    added: int
-    renewed: int
-    removed: int
     total: int
-    notes: list[str]
-    warnings: list[str]
+    added: int = 0
+    renewed: int = 0
+    removed: int = 0
+    still_covered: tuple[Covered, ...] = ()
+    lockouts: tuple[Lockout, ...] = ()
 
 
 class _Plan(NamedTuple):
@@ -48,7 +54,7 @@ class _Plan(NamedTuple):
 def list_prefixes(
     interfaces: list[str], kind: Kind, batch: Batch, *, replace: bool = False, dry_run: bool = False
 ) -> list[Summary]:
-    """List prefixes in the drop or allow set. replace: in the place of all that are listed there.
+    """List prefixes in the drop or allow set. replace: instead of all that are listed there.
 
     dry_run: change nothing. Raises DataError (too many), and as find_filter(); then nothing is changed.
     """
@@ -64,12 +70,11 @@ def list_prefixes(
         summary = Summary(
             running.interface,
             kind,
+            total=after.count(kind),
             added=added,
             renewed=_distinct(batch.rows) - added,
             removed=removed,
-            total=after.count(kind),
-            notes=[],
-            warnings=locked_out(running.interface, before, after) if drops_more else [],
+            lockouts=tuple(locked_out(before, after)) if drops_more else (),
         )
         return _Plan(running, before, after, summary)
 
@@ -88,24 +93,28 @@ def unlist_prefixes(
         after = before
         for family in BITS:
             rows = before.rows[kind, family]
-            places = [_place(running.interface, kind, rows, each) for each in prefixes if each.family == family]
-            if places:
-                after = after.replaced(kind, family, without(rows, places))
-        notes = [note for each in prefixes for note in _still_covered(after, kind, each)]
-        removed = before.count(kind) - after.count(kind)
-        warnings = locked_out(running.interface, before, after) if kind == ALLOW else []
-        summary = Summary(running.interface, kind, 0, 0, removed, after.count(kind), notes, warnings)
+            indices = [_index(running.interface, kind, rows, each) for each in prefixes if each.family == family]
+            if indices:
+                after = after.replaced(kind, family, without(rows, indices))
+        summary = Summary(
+            running.interface,
+            kind,
+            total=after.count(kind),
+            removed=before.count(kind) - after.count(kind),
+            still_covered=tuple(found for each in prefixes for found in _still_covered(after, kind, each)),
+            lockouts=tuple(locked_out(before, after)) if kind == ALLOW else (),
+        )
         return _Plan(running, before, after, summary)
 
     return _carry_out(interfaces, plan, dry_run)
 
 
-def clear_lists(interfaces: list[str], *, dry_run: bool = False) -> list[Summary]:
+def flush(interfaces: list[str], *, dry_run: bool = False) -> list[Summary]:
     """Empty the drop sets; allow sets stay. dry_run: change nothing. Raises as find_filter()."""
 
     def plan(running: RunningFilter, before: Lists) -> _Plan:
-        after = _emptied(before, DROP)
-        return _Plan(running, before, after, Summary(running.interface, DROP, 0, 0, before.count(DROP), 0, [], []))
+        summary = Summary(running.interface, DROP, total=0, removed=before.count(DROP))
+        return _Plan(running, before, _emptied(before, DROP), summary)
 
     return _carry_out(interfaces, plan, dry_run)
 
@@ -124,7 +133,7 @@ def _carry_out(
 
 
 def _change_all(plans: list[_Plan]) -> None:
-    """All that can fail for one comes before the change of any."""
+    """Everything that can fail for one interface comes before the change of the first."""
     with contextlib.ExitStack() as undo:
         for each in plans:
             each.running.sets.prepare(each.after, each.before)
@@ -146,22 +155,21 @@ def _distinct(rows: dict[int, Rows]) -> int:
     return sum(len(merged(each[:0], each)) for each in rows.values())
 
 
-def _place(interface: str, kind: Kind, rows: Rows, prefix: Prefix) -> int:
-    place = find(rows, prefix)
-    if place is None:
+def _index(interface: str, kind: Kind, rows: Rows, prefix: Prefix) -> int:
+    index = find(rows, prefix)
+    if index is None:
         raise EcbpfError(
             f"{interface}: {prefix}",
             f"not in the {kind} set",
             f"ecbpf filter check -i {interface} {str(prefix).partition('/')[0]} says what covers it",
         )
-    return place
+    return index
 
 
-def _still_covered(after: Lists, kind: Kind, prefix: Prefix) -> list[str]:
-    """That a prefix is in the set still, because of a larger one."""
+def _still_covered(after: Lists, kind: Kind, prefix: Prefix) -> list[Covered]:
     rows = after.rows[kind, prefix.family]
-    places = covering(rows, prefix.upper, prefix.lower, prefix.length)
-    if not places:
+    indices = covering(rows, prefix.upper, prefix.lower, prefix.length)
+    if not indices:
         return []
-    upper, lower, _time, _tag, length = rows[places[0]].tolist()
-    return [f"{prefix} is still covered by {text_of(prefix.family, upper, lower, length)}"]
+    upper, lower, _time, _tag, length = rows[indices[0]].tolist()
+    return [Covered(prefix, Prefix(prefix.family, upper, lower, length, had_host_bits=False))]

@@ -1,11 +1,11 @@
-"""From the prefixes that somebody listed to those of which none covers another: what an index is made of."""
+"""From listed prefixes to disjoint ones, of which an index is built."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
 from ecbpf.filter.prefix import ROW, Rows, mask
-from ecbpf.filter.rows import neighbours, place, sort_order
+from ecbpf.filter.rows import lower_bound, neighbours, sort_order
 
 __all__ = ["disjoint", "subtract"]
 
@@ -16,7 +16,7 @@ def disjoint(rows: Rows) -> Rows:
     """Sorted rows without those that another row covers."""
     long = rows["length"] > 64
     ends = rows["upper"] | ~mask(rows["length"].astype(np.uint64))
-    # What the rows before each reach to; a long one reaches nowhere beyond its network.
+    # The last address that any row before reaches; a long one reaches no further than its own network.
     ends[long] = 0
     reach = np.maximum.accumulate(ends)
     keep = np.ones(len(rows), bool)
@@ -48,16 +48,16 @@ def _disjoint_long(rows: Rows) -> Rows:
 
 
 def subtract(rows: Rows, holes: Rows) -> Rows:
-    """Disjoint rows less the addresses of other disjoint ones; a row with holes in it becomes several.
+    """Disjoint rows less the addresses of other disjoint rows; a row with holes in it becomes several.
 
-    The second are few: each costs some Python.
+    Meant for few holes: each costs some Python.
     """
     keep = np.ones(len(rows), bool)
     cut: dict[int, list[tuple[int, int]]] = {}
     for upper, lower, _time, _tag, length in holes.tolist():
         start, end = _range(upper, lower, length)
-        first = place(rows, upper, lower)
-        behind = place(rows, end + 1 >> 64, end + 1 & (1 << 64) - 1) if end < _ALL else len(rows)
+        first = lower_bound(rows, upper, lower)
+        behind = lower_bound(rows, end + 1 >> 64, end + 1 & (1 << 64) - 1) if end < _ALL else len(rows)
         if first < behind and rows["length"][first] < length and _start(rows, first) == start:
             cut.setdefault(first, []).append((start, end))  # begins here and is larger
             continue
@@ -92,7 +92,7 @@ def _range(upper: int, lower: int, length: int) -> tuple[int, int]:
 
 
 def _pieces(start: int, length: int, holes: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """The prefixes (start, length) that are left of one, `holes` being sorted ranges within it."""
+    """The prefixes (start, length) that are left of one. holes: sorted ranges within it."""
     end = start | (1 << (128 - length)) - 1
     within = [hole for hole in holes if hole[0] <= end and hole[1] >= start]
     if not within:

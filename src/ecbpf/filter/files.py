@@ -1,7 +1,7 @@
-"""Files of prefixes: ``PREFIX [TAG]`` a line, of both families; # begins a comment, to the end of the line.
+"""Files of prefixes of both families: one ``PREFIX [TAG]`` per line; # begins a comment, to the end of the line.
 
-A file is read in chunks of whole lines. A chunk goes through few calls that take all its lines at once; one with
-anything odd in it goes line by line to parse_prefix() and check_tag(), which say what is wrong with a line.
+A file is read in chunks of whole lines. A chunk goes through few calls that take all its lines at once; a chunk
+with anything unusual in it goes line by line to parse_prefix() and check_tag(), which say what is wrong.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from ecbpf.filter.prefix import BITS, FAMILIES, LENGTHS, MAPPED, ROW, Rows, mask
 
 __all__ = ["lines_of", "read_prefixes"]
 
-CHUNK_BYTES = 1 << 18  # and what is missing to the end of a line
-LINE_BYTES = 1 << 16  # of a line, its end not counted: a file without line ends fails early
+CHUNK_BYTES = 1 << 18  # and the rest of the last line
+LINE_BYTES = 1 << 16  # per line, its end not counted: a file without line ends fails early
 _BLANKS = " \t"
-_ODD_BLANKS = (  # what else str.split() takes for a blank
+_OTHER_BLANKS = (  # other characters that str.split() takes for blanks
     "\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
-_SHOWN = 120  # characters of what is wrong
+_SHOWN = 120  # characters of an error
 _ROWS_AT_ONCE = 1 << 14
 
-Fields = tuple[list[str], list[str]]  # the prefixes, and the tag of each, "" for none
+Fields = tuple[list[str], list[str]]  # the prefixes, and the prefix tag of each, "" for none
 
 
 def read_prefixes(file: BinaryIO, name: str, *, time: int, progress: Callable[[int], None] | None = None) -> Batch:
-    """What stands in a file, all of it or nothing. A file without a prefix gives empty rows.
+    """The prefixes of a file, all of them or an error. A file without a prefix gives empty rows.
 
     name: for errors. time: of the rows, seconds since 1970. progress: called now and then with the number of lines
     read. Raises DataError with the number of the first bad line, OSError.
@@ -64,7 +64,7 @@ def read_prefixes(file: BinaryIO, name: str, *, time: int, progress: Callable[[i
 
 
 def lines_of(lists: Lists, kind: Kind) -> Iterator[str]:
-    """The lines, without their ends, that read_prefixes() makes the same list of; IPv4 first, sorted."""
+    """Lines, without their ends, of which read_prefixes() makes the same list; IPv4 first, sorted."""
     ends = [f" {tag}" if tag else "" for tag in map(bytes.decode, lists.tags.tolist())]
     for family in BITS:
         rows = lists.rows[kind, family]
@@ -74,7 +74,7 @@ def lines_of(lists: Lists, kind: Kind) -> Iterator[str]:
 
 
 class _Tags(dict[str, int]):
-    """Tags with their places; a new one is checked and gets the next."""
+    """Tags with their indices; a new one is checked and gets the next."""
 
     def __missing__(self, tag: str) -> int:
         number = len(self)
@@ -83,7 +83,7 @@ class _Tags(dict[str, int]):
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Whole lines, many at a time. Of a line that is too long more than LINE_BYTES come, not all."""
+    """Whole lines, many at a time. Of a line that is too long, a part of more than LINE_BYTES."""
     mark = codecs.BOM_UTF8
     while chunk := file.read(CHUNK_BYTES):
         yield (chunk + file.readline(LINE_BYTES + 1)).removeprefix(mark)
@@ -91,17 +91,17 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _split(chunk: bytes) -> Fields:
-    """The fields of all lines, unchecked. Raises ValueError if one may be too long or have odd blanks or bytes."""
+    """The fields of all lines, unchecked. Raises ValueError if a line may be too long, or has unusual blanks."""
     text = chunk.decode().replace("\r\n", "\n")
-    if any(blank in text for blank in _ODD_BLANKS):
-        raise ValueError("odd blanks")
+    if any(blank in text for blank in _OTHER_BLANKS):
+        raise ValueError("unusual blanks")
     lines = text.split("\n")
     if max(map(len, lines)) >= LINE_BYTES // 4:  # a character has 4 bytes at most
         raise ValueError("a long line")
     if "#" in text:
         lines = [line.partition("#")[0] for line in lines]
     prefixes, tags = [], []
-    # Two lists of strings, not one of pairs: the garbage collector would look at those again and again.
+    # Two lists of strings, not one of pairs: the garbage collector would look at the pairs again and again.
     for line in lines:
         fields = line.rstrip().split(None, 1)
         if fields:
@@ -111,7 +111,7 @@ def _split(chunk: bytes) -> Fields:
 
 
 def _split_each(chunk: bytes, name: str, lines_before: int) -> Fields:
-    """The same, of checked lines. Raises DataError with the number of the first bad one."""
+    """The same, each line checked. Raises DataError with the number of the first bad line."""
     prefixes, tags = [], []
     for number, line in enumerate(chunk.split(b"\n"), lines_before + 1):
         try:
@@ -127,9 +127,9 @@ def _split_each(chunk: bytes, name: str, lines_before: int) -> Fields:
 
 
 def _split_line(line: bytes) -> tuple[str, str]:
-    """The prefix and the tag of a line, "" where there is none. Raises DataError if it is bad."""
+    """The prefix and the prefix tag of a line, "" where there is none. Raises DataError if it is bad."""
     if len(line) > LINE_BYTES:
-        raise DataError(f"more than {LINE_BYTES} bytes", "no line is so long", "give a file of prefixes")
+        raise DataError(f"more than {LINE_BYTES} bytes", "too long for a line", "give a file of prefixes")
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
@@ -142,18 +142,18 @@ def _split_line(line: bytes) -> tuple[str, str]:
 
 
 def _rows(fields: Fields, tags: _Tags) -> dict[int, Rows]:
-    """Rows by family, host bits as given. Raises one of several errors if there is a bad field."""
-    places = np.array(list(map(tags.__getitem__, fields[1])), np.uint32)
+    """Rows by family, host bits as given. Raises one of several errors if a field is bad."""
+    tag_indices = np.array(list(map(tags.__getitem__, fields[1])), np.uint32)
     is_ip6 = np.array([":" in prefix for prefix in fields[0]], bool)
     rows = {}
     for family, wanted in ((4, ~is_ip6), (6, is_ip6)):
         rows[family] = _family_rows(family, compress(fields[0], wanted.tolist()))
-        rows[family]["tag"] = places[wanted]
+        rows[family]["tag"] = tag_indices[wanted]
     return rows
 
 
 def _family_rows(family: int, prefixes: Iterable[str]) -> Rows:
-    """Rows of many prefixes of a family, else as _rows()."""
+    """_rows() of the prefixes of one family."""
     lengths_by_text = LENGTHS[family]
     addresses, lengths = [], []
     for prefix in prefixes:

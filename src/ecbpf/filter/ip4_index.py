@@ -1,4 +1,4 @@
-"""Build what bpf/filter/ip4_set.h searches."""
+"""Build the index that bpf/filter/ip4_set.h searches."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def build_ip4(rows: Rows, memory: Any, btf: Btf) -> None:
     leaves[leaf, words & 3] = bits
     in_group, part = _bits(networks, np.ones(len(networks), np.uint64) << (networks & 63).astype(np.uint64))
     groups["part"][in_group] = part
-    # Eight networks a byte, eight bytes a group.
+    # Eight networks per byte, eight bytes per group.
     counts = np.bincount(networks >> 3, minlength=8 * groups_count).reshape(-1, 8)
     before = np.cumsum(counts, axis=1)
     groups["ranks"] = before - counts
@@ -41,7 +41,7 @@ def build_ip4(rows: Rows, memory: Any, btf: Btf) -> None:
 
 
 def _whole_networks(addresses: npt.NDArray[np.int64], length: npt.NDArray[np.uint8]) -> _U64:
-    """The bit of every network of 256 addresses, 64 a word: is it within one of the prefixes?"""
+    """The bit of every network of 256 addresses, 64 per word: is it within one of the prefixes?"""
     first = addresses >> 8
     edges = np.zeros(_NETWORKS + 1, np.int8)
     edges[first] += 1
@@ -53,7 +53,7 @@ def _whole_networks(addresses: npt.NDArray[np.int64], length: npt.NDArray[np.uin
 def _at_most_a_word(
     addresses: npt.NDArray[np.int64], length: npt.NDArray[np.uint8]
 ) -> tuple[npt.NDArray[np.int64], _U64]:
-    """Addresses, each with the bits of the prefix that begins there, of 64 addresses at most: /25 in two."""
+    """Addresses, each with the bits of the prefix that begins there, at most 64 addresses long: a /25 in two."""
     twice = 1 + (length == 25)
     starts = np.repeat(addresses, twice)
     starts[1:] += 64 * (starts[1:] == starts[:-1])
@@ -62,7 +62,7 @@ def _at_most_a_word(
     return starts, ones << (starts & 63).astype(np.uint64)
 
 
-def _bits(places: npt.NDArray[np.int64], bits: _U64) -> tuple[npt.NDArray[np.int64], _U64]:
-    """Words of 64 places, each once, with the bits of all that `places`, sorted, has in it."""
-    words, first = np.unique(places >> 6, return_index=True)
+def _bits(positions: npt.NDArray[np.int64], bits: _U64) -> tuple[npt.NDArray[np.int64], _U64]:
+    """The 64-bit words that sorted bit positions lie in, each once, with the bits of all positions in it."""
+    words, first = np.unique(positions >> 6, return_index=True)
     return words, np.bitwise_or.reduceat(bits, first) if len(first) else bits

@@ -1,4 +1,4 @@
-"""Build what bpf/filter/ip6_set.h searches."""
+"""Build the index that bpf/filter/ip6_set.h searches."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _U64 = npt.NDArray[np.uint64]
 
 
 class _Keys(NamedTuple):
-    """The upper halves where prefixes begin, each once; and what is longer than them.
+    """The upper halves where prefixes begin, each once; and the prefixes longer than 64 bits.
 
-    lengths: of the prefix, or the mark of a long one. records, pool: as in the C, an element each.
+    lengths: of the prefix, or the mark of a long one. records, pool: elements as in the C.
     """
 
     key: _U64
@@ -58,7 +58,7 @@ def build_ip6(rows: Rows, memory: Any, btf: Btf) -> None:
 
 
 def _without_length_0(rows: Rows) -> Rows:
-    """A length of 0 means a free place: the whole of IPv6 becomes its two halves."""
+    """A length of 0 marks a free entry: the whole of IPv6 becomes its two halves."""
     if rows["length"][0]:
         return rows
     halves = np.repeat(rows, 2)
@@ -106,14 +106,14 @@ def _leaves(keys: _Keys, layout: dict[str, int], leaf: np.dtype[Any]) -> npt.NDA
 
 
 def _radix(firsts: _U64, count: int, room: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]:
-    """The sectors, `count` of them; how many leaves begin before each part of them, and in all.
+    """The sectors, `count` of them; and how many leaves begin before each of their parts, and in all.
 
-    A sector has the more parts the more leaves begin in it: up to 8 times as many as fit into the room.
+    A sector has up to 8 parts per leaf that begins in it, fewer if they would not fit into the room.
     """
     sector = (firsts >> np.uint64(48)).astype(np.int64)
     leaves = np.bincount(sector, minlength=count)
-    for parts_a_leaf in (8, 4, 2, 1):
-        bits = np.ceil(np.log2(np.maximum(parts_a_leaf * leaves, 1))).astype(np.int64)
+    for parts_per_leaf in (8, 4, 2, 1):
+        bits = np.ceil(np.log2(np.maximum(parts_per_leaf * leaves, 1))).astype(np.int64)
         parts = np.where(leaves > 0, 1 << bits, 0)
         total = int(parts.sum())
         if total + 2 <= room:
@@ -127,7 +127,7 @@ def _radix(firsts: _U64, count: int, room: int) -> tuple[npt.NDArray[np.uint32],
 
 
 def _gate(rows: Rows, bits: int) -> _U64:
-    """A bit for each hash of the first 32 bits that an address in one of the prefixes can have."""
+    """One bit per hash of the first 32 bits that an address in one of the prefixes can have."""
     short = rows["length"] < 32
     values = rows["upper"][~short] >> np.uint64(32)
     wide = rows[short]

@@ -1,36 +1,50 @@
-"""Whom a change of the sets would lock out: this host's default gateways, and who is logged in by ssh."""
+"""Whom a change of the sets would lock out: this host's default gateways, and the peers of ssh sessions."""
 
 import functools
+from typing import NamedTuple
 
 from ecbpf.filter.lists import Lists
 from ecbpf.filter.prefix import parse_address
 from ecbpf.netdev.addresses import gateways, ssh_peers
 
-__all__ = ["locked_out"]
+__all__ = ["GATEWAY", "SSH_PEER", "Lockout", "locked_out"]
+
+GATEWAY = "gateway"
+SSH_PEER = "ssh peer"
 
 
-def locked_out(interface: str, before: Lists, after: Lists) -> list[str]:
-    """A warning for each address that one will miss, dropped after the change and not before it.
+class Lockout(NamedTuple):
+    """One that this host would miss. who: GATEWAY or SSH_PEER.
 
-    Ask only about a change that drops more: it takes looking around. What hinders to tell is a warning too: it is
-    no reason not to drop anything.
+    address: theirs, dropped after a change and not before it; "" if `failure` says why it could not be found out.
     """
-    addresses, failures = watched()
-    return [f"{interface}: {failure}" for failure in failures] + [
-        f"{interface}: drops {address}, {who}; ecbpf filter allow -i {interface} {address} lets it through"
-        for address, who in addresses.items()
-        if after.drops(parse_address(address)) and not before.drops(parse_address(address))
-    ]
+
+    who: str
+    address: str
+    failure: str = ""
+
+
+def locked_out(before: Lists, after: Lists) -> list[Lockout]:
+    """Whom a change locks out, and what could not be found out, which is no reason not to drop anything.
+
+    Ask only about a change that drops more: looking around takes time.
+    """
+    return [each for each in watched() if not each.address or _drops_now(each.address, before, after)]
+
+
+def _drops_now(text: str, before: Lists, after: Lists) -> bool:
+    address = parse_address(text)
+    return after.drops(address) and not before.drops(address)
 
 
 @functools.cache
-def watched() -> tuple[dict[str, str], list[str]]:
-    """Each address that one would miss, with who it is; and what could not be found out. Looked up once."""
+def watched() -> list[Lockout]:
+    """What could not be found out, then each address that this host would miss. Looked up once."""
     addresses: dict[str, str] = {}
     failures = []
-    for look, who in (gateways, "this host's default gateway"), (ssh_peers, "where an ssh session comes from"):
+    for look, who in (gateways, GATEWAY), (ssh_peers, SSH_PEER):
         try:
             addresses |= {str(address): who for address in look()}
         except Exception as error:
-            failures.append(f"cannot check whether it drops {who}: {str(error) or type(error).__name__}")
-    return addresses, failures
+            failures.append(Lockout(who, "", str(error) or type(error).__name__))
+    return failures + [Lockout(who, address) for address, who in addresses.items()]

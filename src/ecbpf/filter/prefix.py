@@ -1,7 +1,7 @@
-"""Prefixes of both families: text, numbers, and rows of a numpy array.
+"""Prefixes of both families: as text, as numbers, and as rows of a numpy array.
 
-An address is two numbers in host byte order: ``upper`` holds its first 64 bits, ``lower`` the rest. IPv4 stands
-in the first 32 bits of ``upper``, so that one piece of code serves both families.
+An address is two numbers in host byte order: ``upper`` holds its first 64 bits, ``lower`` the rest. An IPv4
+address is the first 32 bits of ``upper``, so that one piece of code serves both families.
 """
 
 import socket
@@ -32,14 +32,14 @@ __all__ = [
 BITS = {4: 32, 6: 128}
 NAMES = {4: "IPv4", 6: "IPv6"}
 FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
-# By all that can stand behind an address: nothing, or a slash and up to three digits.
+# By what may follow an address: nothing, or a slash and up to three digits.
 LENGTHS = {
     family: {"": bits} | {f"/{length:0{digits}}": length for length in range(bits + 1) for digits in (1, 2, 3)}
     for family, bits in BITS.items()
 }
 MAPPED = 0xFFFF  # the 32 bits before the IPv4 address in ::ffff:0:0/96 (RFC 4291 section 2.5.5.2)
 
-# time: seconds since 1970. tag: its place in the list of tags.
+# time: seconds since 1970. tag: the index of the prefix tag in the list of tags.
 ROW = np.dtype([("upper", "u8"), ("lower", "u8"), ("time", "i8"), ("tag", "u4"), ("length", "u1")], align=True)
 Rows = npt.NDArray[Any]  # of ROW
 
@@ -66,7 +66,7 @@ class Prefix(NamedTuple):
 
 
 def parse_address(text: str) -> Address:
-    """An address as inet_pton(3) reads it. Raises DataError, also for an IPv4 address mapped into IPv6."""
+    """An address as inet_pton(3) reads it. Raises DataError, also for an IPv4-mapped IPv6 address."""
     family = 6 if ":" in text else 4
     try:
         packed = socket.inet_pton(FAMILIES[family], text)
@@ -76,7 +76,7 @@ def parse_address(text: str) -> Address:
     upper, lower = number >> 64, number & (1 << 64) - 1
     if family == 6 and upper == 0 and lower >> 32 == MAPPED:
         plain = socket.inet_ntop(socket.AF_INET, packed[12:])
-        raise DataError(text, "an IPv4 address mapped into IPv6, which no packet has", f"say {plain}")
+        raise DataError(text, "an IPv4-mapped IPv6 address, which no packet carries", f"give {plain}")
     return Address(family, upper, lower)
 
 
@@ -87,21 +87,21 @@ def parse_prefix(text: str) -> Prefix:
     length = LENGTHS[address.family].get(slash + length_text)
     if length is None:
         hint = f"give 0 to {BITS[address.family]}"
-        raise DataError(repr(text), f"{length_text!r} is no length of a prefix", hint)
+        raise DataError(repr(text), f"{length_text!r} is not a valid prefix length", hint)
     number = address.upper << 64 | address.lower
     kept = number >> (128 - length) << (128 - length)
     return Prefix(address.family, kept >> 64, kept & (1 << 64) - 1, length, kept != number)
 
 
 def text_of(family: int, upper: int, lower: int, length: int | None = None) -> str:
-    """The text of an address, or with a length of a prefix."""
+    """The text of an address, or, with a length, of a prefix."""
     packed = upper.to_bytes(8, "big") + lower.to_bytes(8, "big")
     address = socket.inet_ntop(FAMILIES[family], packed[: BITS[family] // 8])
     return address if length is None else f"{address}/{length}"
 
 
 def masked(rows: Rows) -> int:
-    """Clear the host bits of all rows, in place; returns how many rows had some."""
+    """Clear the host bits of all rows, in place; returns how many rows had host bits."""
     length = rows["length"].astype(np.uint64)
     upper = rows["upper"] & mask(length)
     lower = rows["lower"] & mask(np.maximum(length, 64) - np.uint64(64))
@@ -111,9 +111,9 @@ def masked(rows: Rows) -> int:
 
 
 def mask(length: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """64-bit words whose first `length` bits are set; 64 and more: all of them."""
+    """64-bit words whose first `length` bits are set; for a length of 64 or more, all of them."""
     shift = np.uint64(64) - np.minimum(length, np.uint64(64))
     ones = np.uint64(0xFFFFFFFFFFFFFFFF)
-    # A shift by 64 is not defined: in two halves.
+    # A shift by 64 is undefined: shift in two halves.
     half = shift >> np.uint64(1)
     return ones << half << (shift - half)

@@ -1,4 +1,4 @@
-"""Sorted rows of prefixes, each once: put together, taken apart, searched."""
+"""Sorted rows of prefixes, each prefix once: merge, remove, search."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,9 +8,9 @@ from ecbpf.filter.prefix import ROW, Prefix, Rows
 __all__ = [
     "covering",
     "find",
+    "lower_bound",
     "merged",
     "neighbours",
-    "place",
     "rows_of",
     "same_prefixes",
     "sort_order",
@@ -24,9 +24,9 @@ def rows_of(prefixes: list[Prefix], *, time: int = 0, tag: int = 0) -> Rows:
 
 
 def sort_order(rows: Rows) -> npt.NDArray[np.intp]:
-    """The places of the rows by address, the shorter prefix before the longer; equal ones as they stand.
+    """The indices of the rows in order of address, a shorter prefix before a longer one; equal rows keep theirs.
 
-    Most prefixes begin at an upper half of their own: the rest is sorted again by all there is.
+    Most prefixes have an upper half of their own: only the others are sorted again by lower half and length.
     """
     order = np.argsort(rows["upper"], kind="stable")
     upper = rows["upper"][order]
@@ -38,7 +38,7 @@ def sort_order(rows: Rows) -> npt.NDArray[np.intp]:
 
 
 def neighbours(same: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-    """The places of what is the same as its neighbour. same: of each but the last, whether it is as the next."""
+    """The indices of elements that equal a neighbour. same: for each but the last, whether it equals the next."""
     either = np.zeros(len(same) + 1, bool)
     either[1:] |= same
     either[:-1] |= same
@@ -46,7 +46,7 @@ def neighbours(same: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
 
 
 def _is_repeated(rows: Rows) -> npt.NDArray[np.bool_]:
-    """For each of some sorted rows but the last: is the next one the same prefix?"""
+    """For each sorted row but the last: is the next one the same prefix?"""
     before, after = rows[:-1], rows[1:]
     same: npt.NDArray[np.bool_] = np.ones(len(before), bool)
     for member in ("upper", "lower", "length"):
@@ -64,7 +64,7 @@ def same_prefixes(rows: Rows, others: Rows) -> bool:
 
 
 def merged(rows: Rows, new: Rows) -> Rows:
-    """Both, sorted; of a prefix that is there several times the last one stays, `new` being behind `rows`."""
+    """Both, sorted. Of rows with the same prefix the last one stays; `new` comes after `rows`."""
     both = np.concatenate([rows, new])
     both = both[sort_order(both)]
     keep = np.ones(len(both), bool)
@@ -72,8 +72,8 @@ def merged(rows: Rows, new: Rows) -> Rows:
     return both if keep.all() else both[keep]
 
 
-def place(rows: Rows, upper: int, lower: int, length: int = 0) -> int:
-    """The place of the first row that is not before this prefix."""
+def lower_bound(rows: Rows, upper: int, lower: int, length: int = 0) -> int:
+    """The index of the first row that does not sort before this prefix."""
     uppers, wanted = rows["upper"], np.uint64(upper)
     start = int(uppers.searchsorted(wanted, "left"))
     if start == len(rows) or uppers[start] != wanted:
@@ -88,31 +88,31 @@ def place(rows: Rows, upper: int, lower: int, length: int = 0) -> int:
 
 
 def find(rows: Rows, prefix: Prefix) -> int | None:
-    """The place of a prefix, None if it is not there."""
-    at = place(rows, prefix.upper, prefix.lower, prefix.length)
+    """The index of a prefix, None if it is not there."""
+    at = lower_bound(rows, prefix.upper, prefix.lower, prefix.length)
     if at < len(rows) and rows[at].tolist()[:2] == (prefix.upper, prefix.lower):
         return at if int(rows["length"][at]) == prefix.length else None
     return None
 
 
-def without(rows: Rows, places: list[int]) -> Rows:
-    """The rows but those at some places."""
-    return np.delete(rows, places)
+def without(rows: Rows, indices: list[int]) -> Rows:
+    """The rows but those at some indices."""
+    return np.delete(rows, indices)
 
 
 def covering(rows: Rows, upper: int, lower: int, bits: int) -> list[int]:
-    """The places of all prefixes that an address is in, the longest first. bits: of an address."""
+    """The indices of all prefixes that an address is in, the longest first. bits: the length of an address."""
     number, length = upper << 64 | lower, bits
     found = []
     while length >= 0:
         start = number >> (128 - length) << (128 - length)
-        at = place(rows, start >> 64, start & (1 << 64) - 1, length + 1) - 1
+        at = lower_bound(rows, start >> 64, start & (1 << 64) - 1, length + 1) - 1
         if at < 0:
             break
         row = rows[at].tolist()
         apart = (start ^ (row[0] << 64 | row[1])).bit_length()
         if not apart:
             found.append(at)
-        # What else has the address in it begins before this row, so it has the row in it too.
+        # Any other prefix with the address in it begins before this row, so it covers this row too.
         length = 128 - apart if apart else row[4] - 1
     return found

@@ -1,9 +1,9 @@
-"""The sets of a running filter: read what is listed, and put other sets in their place, whole.
+"""The sets of a running filter: read what is listed, and replace the sets as a whole.
 
-A bank (bpf/filter/sets.h) has an index a family and the lists they were made of. A change fills the bank that
-packets do not read, and then adds 1 to filter_generation, whose last bit names the bank that they do: that
-store is the change, for both families and the lists at once. Killed before it, all is as it was; after it, all is
-new.
+A bank (bpf/filter/sets.h) has one index per family and the lists they were built from. A change fills the bank
+that packets do not read, and then adds 1 to filter_generation, whose last bit names the bank that they read: that
+store is the change, for both families and the lists at once. A command that is killed before it leaves the old
+sets, after it the new ones.
 """
 
 from __future__ import annotations
@@ -24,36 +24,31 @@ from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map, open_map
 from ecbpf.kernel.uapi import BPF_F_INNER_MAP, BPF_F_MMAPABLE, MAP_ARRAY
 
-__all__ = ["INDICES", "Sets"]
+__all__ = ["Sets"]
 
-INDICES = ("filter_ip4", "filter_ip6")
-
-_FORMAT = 1  # FILTER_FORMAT, of which the builders below are
+_FORMAT = 1  # the FILTER_FORMAT that the builders below make
 _PAGE = 4096  # FILTER_PAGE
-_OUTER = dict(zip((4, 6), INDICES, strict=True))
+_OUTER = {4: "filter_ip4", 6: "filter_ip6"}
 _BUILD: dict[int, Callable[[Rows, Any, Btf], None]] = {4: build_ip4, 6: build_ip6}
 
 
 class Sets:
-    """Those of one filter program, running or about to."""
+    """The sets of one filter program, running or about to run."""
 
     def __init__(self, maps: dict[str, Map]) -> None:
-        """maps: the program's, as chain.occupant.maps_of() names them.
-
-        btf: the program's own. Maps that it took over from another version have that one's.
-        """
+        """maps: the program's, as chain.occupant.maps_of() names them."""
         self._maps = maps
         self._globals = map_globals(maps[".data"])
-        btf = maps[".rodata"].btf
+        btf = maps[".rodata"].btf  # the program's own; a map that it took over from another version has that one's
         assert btf is not None  # libbpf loads no constants without
-        self.btf = btf
+        self._btf = btf
 
     def read(self) -> Lists:
-        """What is listed now. Raises DataError (written by another version), KernelError."""
+        """The lists as they are now. Raises DataError (written by another version), KernelError."""
         while True:
             generation = self._globals.filter_generation
             lists = self._read_bank(generation % 2)
-            # If a change came in between, look again.
+            # If a change came in between, read again.
             if generation == self._globals.filter_generation:
                 return lists or Lists.empty()
 
@@ -70,7 +65,7 @@ class Sets:
             raise
 
     def change(self, lists: Lists, before: Lists) -> None:
-        """Put `lists` in the place of `before`, what read() gave. Under the lock; raises as prepare()."""
+        """Replace `before`, which read() returned, by `lists`. Under the lock; raises as prepare()."""
         self.prepare(lists, before)
         self.commit()
 
@@ -96,17 +91,17 @@ class Sets:
             raise
 
     def commit(self) -> None:
-        """Let packets meet what prepare() has made, and nothing else remain. Raises KernelError."""
+        """Let packets meet the sets that prepare() built, and free the old ones. Raises KernelError."""
         generation = self._globals.filter_generation
         self._globals.filter_generation = (generation + 1) % (1 << 32)
         self._empty(generation % 2)
 
     def discard(self) -> None:
-        """Give back what prepare() has made."""
+        """Free what prepare() built."""
         self._empty((self._globals.filter_generation + 1) % 2)
 
     def rebuild(self) -> None:
-        """Make the indices of a program that no packet meets yet, of the lists that it took over.
+        """Build the indices of a program that no packet meets yet, from the lists that it took over.
 
         Raises as prepare().
         """
@@ -117,27 +112,27 @@ class Sets:
     def _empty(self, bank: int) -> None:
         """Leave nothing in a bank.
 
-        The list first: no packet reads it, and the kernel returns from a change to a map of maps when no program
-        runs any more that began before it (maybe_wait_bpf_programs() in kernel/bpf/syscall.c). So none still reads
-        the indices that go then. Without a list there are none.
+        The lists first: no packet reads them, and the kernel returns from a change to a map of maps only when
+        every program that began before it has ended (maybe_wait_bpf_programs() in kernel/bpf/syscall.c). So no
+        program still reads the indices that go next. A bank without lists has no indices.
         """
-        for name in ("filter_lists", *INDICES):
+        for name in ("filter_lists", *_OUTER.values()):
             _put(self._maps[name], bank, None)
 
     def _index(self, lists: Lists, family: int) -> Map | None:
-        """A map with the index of a family's drop set less its allow set; None if that is nothing."""
-        if self.btf.enum("filter_format")["FILTER_FORMAT"] != _FORMAT:
+        """A map with the index of a family's drop set less its allow set; None if nothing is left."""
+        if self._btf.enum("filter_format")["FILTER_FORMAT"] != _FORMAT:
             raise EcbpfError("the filter", "is of another version", "ecbpf filter attach upgrades it")
         rows = subtract(disjoint(lists.rows[DROP, family]), disjoint(lists.rows[ALLOW, family]))
         if not len(rows):
             return None
-        made = _new_index(family, self.btf)
-        _BUILD[family](rows, made.memory(), self.btf)
+        made = _new_index(family, self._btf)
+        _BUILD[family](rows, made.memory(), self._btf)
         return made
 
 
 def _new_index(family: int, btf: Btf) -> Map:
-    """An empty one of the only size that the outer map takes."""
+    """An empty index, of the only size that the outer map takes."""
     layout = btf.enum(f"ip{family}_set_layout")
     element = {4: "ip4_element", 6: "ip6_block"}[family]
     entries = layout["IP4_GROUPS"] + layout["IP4_LEAVES"] if family == 4 else layout["IP6_BLOCKS"]
@@ -145,7 +140,7 @@ def _new_index(family: int, btf: Btf) -> Map:
     try:
         return Map.create(MAP_ARRAY, 4, size, entries, name=f"filter_ip{family}_set", flags=BPF_F_MMAPABLE)
     except KernelError as error:
-        room = f"a set takes {size * entries >> 20} MiB of the kernel's memory, twice that while it is changed"
+        room = f"a set takes {size * entries >> 20} MiB of kernel memory, twice that while it changes"
         raise kernel_error(f"{NAMES[family]} drop set", error.errno, room) from None
 
 

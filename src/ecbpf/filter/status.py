@@ -1,90 +1,69 @@
-"""What a filter is told and did: as data, and as the text that operators know."""
+"""What a filter says about itself: settings, counters, and what is listed."""
 
-from __future__ import annotations
-
-import time
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from ecbpf.filter.lists import ALLOW, DROP, Kind, Lists
-from ecbpf.filter.prefix import BITS, Rows, text_of
+from ecbpf.filter.prefix import BITS, parse_address, text_of
 from ecbpf.filter.running import find_filter
-from ecbpf.filter.settings import DEFAULTS
+from ecbpf.subprogram.status import SubprogramStatus, status_of
 
-__all__ = ["entries", "filter_status", "filter_status_text", "load_time"]
-
-# Shown always; the others where they differ from the default.
-_CLASSIC = ("frags_drop", "ptb_send", "ptb_max_pps")
+__all__ = ["AddressCheck", "Entry", "FilterStatus", "check", "entries", "filter_status"]
 
 
-def filter_status(interface: str) -> dict[str, Any]:
-    """The state of the filter on an interface, as `xdp_filter --status --json` prints it.
+class Entry(NamedTuple):
+    """A listed prefix: its first address, length and prefix tag ("": none), listed at `time`, seconds since 1970.
 
-    ``source_allows`` is there if something is allowed. Raises as find_filter().
+    A tuple, because there may be a million of them.
     """
+
+    address: str
+    length: int
+    tag: str
+    time: int
+
+
+@dataclass(frozen=True)
+class FilterStatus(SubprogramStatus):
+    """Of one interface. drops, allows: the drop set and the allow set, as entries() gives them."""
+
+    drops: list[Entry]
+    allows: list[Entry]
+
+
+@dataclass(frozen=True)
+class AddressCheck:
+    """Whether an address is dropped. drop, allow: the longest prefix of each set that it is in, if any."""
+
+    address: str
+    dropped: bool
+    drop: Entry | None
+    allow: Entry | None
+
+
+def filter_status(interface: str) -> FilterStatus:
+    """The state of the filter on an interface. Raises as find_filter(), and as Sets.read()."""
     running = find_filter(interface)
     lists = running.sets.read()
-    state = {
-        "configuration": running.settings,
-        "stats": running.counters(),
-        "source_drops": entries(lists, DROP),
-    }
-    if lists.count(ALLOW):
-        state["source_allows"] = entries(lists, ALLOW)
-    return state
+    return FilterStatus(**vars(status_of(running)), drops=entries(lists, DROP), allows=entries(lists, ALLOW))
 
 
-def entries(lists: Lists, kind: Kind) -> list[dict[str, Any]]:
-    """The prefixes of a list, IPv4 first, each in order."""
+def entries(lists: Lists, kind: Kind) -> list[Entry]:
+    """The prefixes of a list, IPv4 first, each family in order."""
     tags = [lists.tag(number) for number in range(len(lists.tags))]
-    return [each for family in BITS for each in _entries(family, lists.rows[kind, family], tags)]
-
-
-def _entries(family: int, rows: Rows, tags: list[str]) -> list[dict[str, Any]]:
     return [
-        {
-            "Address": text_of(family, upper, lower),
-            "PrefixLen": length,
-            "Tag": tags[tag],
-            "Load Time": load_time(seconds),
-        }
-        for upper, lower, seconds, tag, length in rows.tolist()
+        Entry(text_of(family, upper, lower), length, tags[tag], time)
+        for family in BITS
+        for upper, lower, time, tag, length in lists.rows[kind, family].tolist()
     ]
 
 
-def load_time(seconds: int) -> str:
-    """Seconds since 1970 as a date (RFC 5322, section 3.3)."""
-    return time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime(seconds))
-
-
-def filter_status_text(interface: str, state: dict[str, Any]) -> str:
-    """The text of filter_status(), without a final newline."""
-    shown = {
-        name: value
-        for name, value in state["configuration"].items()
-        if name in _CLASSIC or value != DEFAULTS.get(name)
-    }
-    lines = [
-        f"=================== Status for interface '{interface}' ===================",
-        "Current Configuration:",
-        "",
-        *(_setting(name, value) for name, value in shown.items()),
-        "",
-        *_map_lines("Drop", interface, state["source_drops"]),
-    ]
-    if "source_allows" in state:
-        lines += _map_lines("Allow", interface, state["source_allows"])
-    lines += [f"Stats for interface '{interface}':", ""]
-    lines += [f"{name}: {count}" for name, count in state["stats"].items()]
-    return "\n".join(lines)
-
-
-def _setting(name: str, value: bool | int) -> str:
-    return f"{name}? {str(value).lower()}" if isinstance(value, bool) else f"{name}: {value}"
-
-
-def _map_lines(which: str, interface: str, listed: list[dict[str, Any]]) -> list[str]:
-    lines = [
-        f"Address: {each['Address']}/{each['PrefixLen']}\tTag: {each['Tag']}\tLoad Time: {each['Load Time']}"
-        for each in listed
-    ]
-    return [f"{which} Maps for interface '{interface}':", "", *lines, *([""] if lines else [])]
+def check(lists: Lists, text: str) -> AddressCheck:
+    """What the lists say about an address. Raises DataError if the text is none."""
+    address = parse_address(text)
+    found: dict[Kind, Entry] = {}
+    for kind, indices in lists.covering(address).items():
+        if indices:
+            upper, lower, time, tag, length = lists.rows[kind, address.family][indices[0]].tolist()
+            found[kind] = Entry(text_of(address.family, upper, lower), length, lists.tag(tag), time)
+    return AddressCheck(text, lists.drops(address), found.get(DROP), found.get(ALLOW))

@@ -1,50 +1,55 @@
-"""The filter as a subprogram of slot 2."""
+"""The filter as a subprogram of slot 2: its settings, counters and maps."""
 
 from ecbpf.chain.occupant import maps_of
-from ecbpf.chain.subprogram import Subprogram
-from ecbpf.errors import DataError
 from ecbpf.filter.local import update_local
-from ecbpf.filter.sets import INDICES, Sets
-from ecbpf.filter.settings import Settings, write_settings
 from ecbpf.kernel.object import Object
 from ecbpf.paths import object_path
+from ecbpf.subprogram.base import StatefulSubprogram
+from ecbpf.subprogram.counters import CounterTable
+from ecbpf.subprogram.settings import Number, Switch
 
-__all__ = ["MAPS", "PROGRAM", "SLOT", "Filter"]
+__all__ = ["SLOT", "Filter"]
 
 SLOT = 2
-PROGRAM = "xdp_filter_prog"
-# What Python reads and writes.
-MAPS = (*INDICES, "filter_lists", "filter_stats", "filter_local", ".data.settings")
 
 
-class Filter(Subprogram):
-    """Drops listed sources, broken headers and fragments."""
+class Filter(StatefulSubprogram):
+    """Drops listed sources, malformed headers and fragments."""
 
     name = "filter"
+    command = "ecbpf filter"
     slot = SLOT
-    program = PROGRAM
-    # They are made again from the lists: how they are laid out is a version's own affair.
-    fresh_maps = INDICES
-
-    def __init__(self, settings: Settings | None = None, filename: str = "") -> None:
-        """settings: to change, from the first packet on. filename: the object, if not this package's."""
-        self.object = filename or object_path("filter")
-        self._settings = settings or {}
-
-    def configure(self, new: Object, interface: str) -> None:
-        """See that it is a filter, and set what was asked for. Raises DataError, EcbpfError."""
-        missing = [name for name in MAPS if name not in new.map_names]
-        if missing:
-            raise DataError(new.name, f"not a filter: it lacks {', '.join(missing)}", "see bpf/filter.bpf.c")
-        write_settings(new.globals, self._settings)
+    program = "xdp_filter_prog"
+    object = object_path("filter")
+    settings = (
+        Switch("frags_drop", True, "drop fragments", flag="--frags-drop"),
+        Switch("ptb_send", True, "answer a first IPv4 fragment: its sender should send smaller packets"),
+        Number(
+            "ptb_max_pps",
+            20,
+            "such answers per CPU and second",
+            "number of packets per second",
+            0,
+            2**32 - 1,
+            lowest="off",
+            flag="--ptb-max-pps",
+        ),
+        Switch("frags_pass_local", True, "pass fragments to this host's own addresses"),
+        Switch("ip_options_drop", True, "drop IPv4 packets with options"),
+        Switch("ip_evil_drop", True, "drop IPv4 packets with the reserved flag (RFC 3514)"),
+        Switch("ip_header_abort", True, "abort IPv4 packets that cannot be parsed"),
+        Switch("ip6_header_drop", True, "drop IPv6 packets that cannot be parsed"),
+    )
+    counters = CounterTable("filter_stats", "filter_counter")
+    maps = ("filter_ip4", "filter_ip6", "filter_lists", "filter_local")
+    # The indices are built again from the lists: their layout differs between versions.
+    fresh_maps = ("filter_ip4", "filter_ip6")
 
     def loaded(self, new: Object) -> None:
-        """Make its sets of the lists that it takes over, and tell it this host's addresses."""
-        program = new.programs[PROGRAM]
+        """Build the indices of the lists that it takes over, and store this host's addresses."""
+        from ecbpf.filter.sets import Sets  # noqa: PLC0415  (numpy costs its import, and no other verb needs it)
+
+        program = new.programs[self.program]
         program.bind_map(new.maps["filter_lists"])
         Sets(maps_of(program)).rebuild()
         update_local(new.maps["filter_local"])
-
-    def placed(self, new: Object) -> None:
-        """Set again what was asked for: the settings that it takes over have won."""
-        write_settings(new.globals, self._settings)

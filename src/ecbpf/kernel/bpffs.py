@@ -3,9 +3,9 @@
 import ctypes
 import errno
 import os
-import sys
 
 from ecbpf.errors import MissingError, kernel_error
+from ecbpf.notices import notify
 
 __all__ = ["BPFFS", "is_bpffs", "mount_bpffs", "pin_name"]
 
@@ -46,7 +46,7 @@ def mount_bpffs(path: str = BPFFS) -> None:
         if code == errno.ENODEV:
             raise MissingError(path, "the kernel has no bpffs", "boot one with CONFIG_BPF_SYSCALL")
         raise kernel_error(path, code)
-    print(f"ecbpf: mounted bpffs on {path}", file=sys.stderr)
+    notify(f"mounted bpffs on {path}")
 
 
 def _in_private_mount_namespace() -> bool:

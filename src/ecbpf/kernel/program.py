@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
+import time
 
 from ecbpf.errors import kernel_error
 from ecbpf.kernel.descriptor import Descriptor, descriptor_by_id, descriptor_by_pin
@@ -43,6 +44,12 @@ class Program(Descriptor):
     def load_time(self) -> int:
         """Nanoseconds between the boot of the machine (CLOCK_BOOTTIME) and the load."""
         return int(self.info.load_time)
+
+    @property
+    def load_date(self) -> float:
+        """The time of the load in seconds since 1970, by the clock as it is set now."""
+        boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        return boot + self.load_time / 1e9
 
     def full_name(self) -> str:
         """The name as the C has it: the kernel keeps 15 characters, the BTF all of them. Raises KernelError."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 
 from ecbpf.errors import MissingError, kernel_error
+from ecbpf.notices import notify
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
@@ -41,4 +41,4 @@ def _mount() -> None:
         raise MissingError(TRACEFS, "the kernel has no tracing", "boot one with CONFIG_TRACING")
     if _libc.mount(b"tracefs", os.fsencode(TRACEFS), b"tracefs", 0, None):
         raise kernel_error(TRACEFS, ctypes.get_errno())
-    print(f"ecbpf: mounted tracefs on {TRACEFS}", file=sys.stderr)
+    notify(f"mounted tracefs on {TRACEFS}")

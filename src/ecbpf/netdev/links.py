@@ -1,4 +1,4 @@
-"""What the interfaces of this network namespace are made of: VLANs, bonds, and the port behind them."""
+"""What the interfaces of this network namespace are made of: VLANs, bonds, and by which of them packets leave."""
 
 from typing import Any, NamedTuple
 
@@ -6,19 +6,19 @@ from ecbpf.errors import DataError, EcbpfError
 from ecbpf.netdev.interfaces import index_of
 from ecbpf.netdev.iproute import ask_ip
 
-__all__ = ["NetLink", "link_of", "links", "port_of"]
+__all__ = ["Egress", "NetLink", "egress_of", "link_of", "links"]
 
 _WITH_ETHERNET_ADDRESS = frozenset({"ether", "loopback"})
-_ONE_PORT = frozenset({"bond", "team"})  # masters whose slaves are one port together
+_BONDS = frozenset({"bond", "team"})  # masters that send by any of their slaves
 
 
 class NetLink(NamedTuple):
     """An interface.
 
-    mac: six bytes; none if it is no Ethernet. master: the bond, team, bridge or VRF that it is in, "" for none;
-    master_kind: which of these. kind: "vlan", "bond", "veth" and so on, "" for a NIC. vlan: the VLAN id of a VLAN
-    device, 0 for any other. parent: what a VLAN device lies upon, "" if that is in another network namespace, and
-    for any other device. rx_queues: how many receive queues it has, 0 if `ip` does not tell.
+    mac: six bytes; empty if it is not Ethernet. master: the bond, team, bridge or VRF that it is in, "" for none;
+    master_kind: which of these. kind: "vlan", "bond", "veth" and so on, "" for a NIC. vlan: the VLAN ID of a VLAN
+    device, 0 for any other. parent: the interface below a VLAN device, "" if that is in another network
+    namespace, and for any other device. rx_queues: how many receive queues it has, 0 if `ip` does not say.
     """
 
     name: str
@@ -53,7 +53,7 @@ def links_in(records: list[dict[str, Any]]) -> dict[str, NetLink]:
     """links(), of what ``ip -json -details link show`` printed."""
     found = {record["ifname"]: _link_in(record) for record in records if "ifname" in record}
     for name, link in found.items():
-        # Not every kind of master tells its slaves.
+        # Not every kind of master is named in its slaves' records.
         if link.master and not link.master_kind and link.master in found:
             found[name] = link._replace(master_kind=found[link.master].kind)
     return found
@@ -71,33 +71,44 @@ def _link_in(record: dict[str, Any]) -> NetLink:
         master_kind=made_of.get("info_slave_kind") or "",
         kind=made_of.get("info_kind") or "",
         vlan=int(made_of["info_data"]["id"]) if is_vlan else 0,
-        # "link_index" stands in its place if that index is one of another namespace.
+        # "link_index" is there instead if the interface below is in another namespace.
         parent=(record.get("link") or "") if is_vlan else "",
         rx_queues=int(record.get("num_rx_queues") or 0),
     )
 
 
-def port_of(interface: str, links: dict[str, NetLink]) -> tuple[int, int]:
-    """By which port packets of an interface leave: its ifindex, and the VLAN id that they carry there, 0 for none.
+class Egress(NamedTuple):
+    """How packets leave the host: the ifindex of the egress interface, and their VLAN ID there, 0 for untagged."""
 
-    A VLAN device's is that of what it lies upon; that of a slave of a bond or a team is its master, since any
-    slave may send. links: as links() gives them.
+    ifindex: int
+    vlan: int
 
-    Raises DataError: no such interface, a VLAN within a VLAN, or upon an interface of another network namespace.
+
+def egress_of(interface: str, links: dict[str, NetLink]) -> Egress:
+    """How packets that are sent by an interface leave the host.
+
+    Those of a VLAN device leave by the interface below it; those of a slave of a bond or team by its master, since
+    any slave may send them. links: as links() gives them.
+
+    Raises DataError: no such interface, a VLAN within a VLAN, or one above an interface of another namespace.
     """
     link = _known(interface, links)
     vlan = link.vlan
     if link.kind == "vlan":
         if not link.parent:
             raise DataError(
-                interface, "what this VLAN lies upon is in another network namespace", "use an interface there"
+                interface,
+                "the interface below this VLAN is in another network namespace",
+                "use an interface there",
             )
         link = _known(link.parent, links)
         if link.kind == "vlan":
-            raise DataError(interface, f"QinQ: {link.name}, which it lies upon, is a VLAN too", "use one tag")
-    if link.master_kind in _ONE_PORT:
+            raise DataError(
+                interface, f"QinQ: {link.name}, the interface below it, is a VLAN too", "use one VLAN tag"
+            )
+    if link.master_kind in _BONDS:
         link = _known(link.master, links)
-    return link.ifindex, vlan
+    return Egress(link.ifindex, vlan)
 
 
 def _known(interface: str, links: dict[str, NetLink]) -> NetLink:

@@ -1,4 +1,4 @@
-"""The debug printer: slot 6 logs a line a packet to the trace pipe and passes it on."""
+"""The debug printer: slot 6 logs one line per packet to the trace pipe and passes it on."""
 
 from ecbpf.printk.subprogram import SLOT, Printk
 

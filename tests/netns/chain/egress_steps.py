@@ -15,6 +15,7 @@ from ecbpf.chain.egress import egress_program, put_egress, take_off_egress
 from ecbpf.chain.occupant import maps_of
 from ecbpf.chain.pins import egress_folder, locked
 from ecbpf.chain.repair import sweep
+from ecbpf.cli.output import change_text
 from ecbpf.errors import EcbpfError
 from ecbpf.kernel import tc
 from ecbpf.kernel.globals import map_globals
@@ -93,7 +94,7 @@ def is_tidy() -> bool:
 
 def put(interface: str, loaded: Object) -> str:
     with locked():
-        return put_egress(interface, loaded.programs[OURS])
+        return change_text(put_egress(interface, loaded.programs[OURS]))
 
 
 def take_off(interface: str) -> bool:

@@ -13,7 +13,8 @@ from ecbpf.chain.counters import clear, read
 from ecbpf.chain.occupant import find_root, look
 from ecbpf.chain.pins import folder_of, folders
 from ecbpf.chain.slots import put
-from ecbpf.chain.status import status, status_text
+from ecbpf.chain.status import InterfaceStatus, status
+from ecbpf.cli.output import change_text
 from ecbpf.errors import BusyError, DataError, EcbpfError, KernelError
 from ecbpf.kernel.map import open_map
 from ecbpf.kernel.object import Object
@@ -25,6 +26,7 @@ from tests.support.needs import needs_frags
 from tests.support.pair import Pair
 from tests.support.shell import sh
 from tests.support.slots import PINS, Verdict, slot_ids
+from tests.support.status import root_status
 
 
 @pytest.fixture
@@ -39,17 +41,17 @@ def pins(interface: str) -> set[str]:
 
 
 def test_attach_pins_everything_and_detach_leaves_nothing(near: str) -> None:
-    assert attach(near) == "root array attached (native)"
+    assert change_text(attach(near)) == "root array attached (native)"
     assert pins(near) == PINS
-    assert detach(near) == "root array detached"
+    assert change_text(detach(near)) == "root array detached"
     assert pins(near) == set()
     assert look(near) is None
 
 
 def test_generic_mode_only_when_told(near: str) -> None:
     attach(near, generic=True)
-    assert status([near])[near]["mode"] == GENERIC
-    assert attach(near) == "root array replaced in place (generic)"
+    assert root_status(near).mode == GENERIC
+    assert change_text(attach(near)) == "root array replaced in place (generic)"
 
 
 def test_generic_is_refused_where_native_is_attached(near: str) -> None:
@@ -71,14 +73,14 @@ def test_native_is_not_silently_generic(near: str) -> None:
 
 def test_nop_takes_the_place_of_the_root_and_back(near: str) -> None:
     attach(near)
-    assert attach_nop(near) == "nop attached in place of xdp_root_prog (native)"
+    assert change_text(attach_nop(near)) == "nop attached in place of xdp_root_prog (native)"
     assert pins(near) == {"link"}
-    assert status([near])[near]["root_loaded"] is False
-    assert "xdp_nop_prog" in status_text(status([near]))
-    assert attach(near) == "root array attached in place of xdp_nop_prog (native)"
+    assert status([near])[0].root is None
+    assert "xdp_nop_prog" in status([near])[0].other_program
+    assert change_text(attach(near)) == "root array attached in place of xdp_nop_prog (native)"
     assert pins(near) == PINS
     attach_nop(near)
-    assert detach(near) == "nop detached"
+    assert change_text(detach(near)) == "nop detached"
     assert look(near) is None
 
 
@@ -107,14 +109,14 @@ def test_a_stranger_is_named_left_alone_and_replaced_by_force(
         with pytest.raises(BusyError, match=named):
             refused(near)
         assert query(index_of(near)) == there
-    assert "xdp_stranger" in status_text(status([near]))
+    assert "xdp_stranger" in status([near])[0].other_program
 
-    assert attach(near, force=True) == f"root array attached in place of xdp_stranger ({mode})"
+    assert change_text(attach(near, force=True)) == f"root array attached in place of xdp_stranger ({mode})"
     assert pins(near) == (PINS if how == "link" else PINS - {"link"})
     if link is not None:
         link.close()
     assert find_root(near).mode == mode
-    assert attach(near) == f"root array replaced in place ({mode})"
+    assert change_text(attach(near)) == f"root array replaced in place ({mode})"
     put(near, Verdict(3, build("chain/verdicts")))
     detach(near)
     assert look(near) is None
@@ -128,7 +130,7 @@ def test_an_interface_that_was_deleted_leaves_nothing_behind(pair: Pair, near: s
     with pytest.raises(DataError, match="no such interface"):
         attach(near)
     sh(f"ip link add {near} type veth peer name {pair.far}")
-    assert status([near]) == {near: {"root_loaded": False}}
+    assert status([near]) == [InterfaceStatus(interface=near, root=None, other_program="")]
     attach(near)
     assert pins(near) == PINS
     detach(near)
@@ -140,10 +142,9 @@ def test_a_renamed_interface_keeps_its_root_array(near: str, build: Callable[[st
     attach(near)
     put(near, Verdict(3, build("chain/verdicts")))
     sh(f"ip link set {near} down; ip link set {near} name other0; ip link set other0 up")
-    state = status(["other0"])["other0"]
-    assert state["root_loaded"]
-    assert state["subprograms"][3]["name"] == "xdp_verdicts_prog"
-    assert attach("other0") == "root array replaced in place (native)"
+    state = root_status("other0")
+    assert state.slots[3].name == "xdp_verdicts_prog"
+    assert change_text(attach("other0")) == "root array replaced in place (native)"
     assert pins("other0") == PINS | {"slot3"}
     assert pins(near) == set()
     detach("other0")
@@ -201,7 +202,7 @@ def test_pins_that_somebody_removed_are_made_again(near: str, build: Callable[[s
     slots = slot_ids(root)
     keeper = [XdpLink.by_pin(os.path.join(folder_of(near), "link")), root.maps["xdp_program_arr"]]
     shutil.rmtree(folder_of(near))
-    assert status([near])[near]["root_loaded"]
+    assert root_status(near)
     attach(near)
     for each in keeper:
         each.close()
@@ -224,7 +225,7 @@ def test_a_name_with_a_dot_and_one_with_a_dash_work(near: str) -> None:
     sh("ip link add v-x.5 type veth peer name v-y")
     attach("v-x.5")
     assert os.path.basename(folder_of("v-x.5")) == "v-x:5"
-    assert status(["v-x.5"])["v-x.5"]["root_loaded"]
+    assert root_status("v-x.5")
     detach("v-x.5")
 
 
@@ -246,7 +247,7 @@ def test_a_root_array_of_an_older_version_is_upgraded_in_place(near: str, build:
     with Object.open(build("chain/hook")) as old_subprogram:
         old_subprogram.load()
         array[5] = old_subprogram.programs["answer_tx"]
-    assert status([near])[near]["subprograms"][5]["name"] == "answer_tx"
+    assert root_status(near).slots[5].name == "answer_tx"
     with pytest.raises(EcbpfError, match=r"of another version: it has no map .*upgrade it in place: ecbpf attach"):
         put(near, Verdict(3, build("chain/verdicts")))
 
@@ -269,9 +270,9 @@ def test_a_root_array_of_a_version_that_does_not_fit_is_named_and_left_alone(
         put(near, Verdict(3, build("chain/verdicts")))
     assert query(index_of(near)) == there
     find_root(near).program.test_run(FLOOD)
-    assert status([near])[near]["statistics"]["XDP_PASS"] == 1
+    assert root_status(near).counts["XDP_PASS"] == 1
     clear(find_root(near))
-    assert status([near])[near]["statistics"]["XDP_PASS"] == 0
+    assert root_status(near).counts["XDP_PASS"] == 0
     detach(near)
 
 

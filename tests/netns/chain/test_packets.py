@@ -13,7 +13,6 @@ from ecbpf.chain.contents import program_in
 from ecbpf.chain.counters import ROOT, VERDICTS, clear, read
 from ecbpf.chain.occupant import Occupant, find_root, maps_of
 from ecbpf.chain.slots import empty, put
-from ecbpf.chain.status import status
 from ecbpf.chain.subprogram import FileSubprogram
 from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.object import Object
@@ -22,6 +21,7 @@ from ecbpf.lab.namespace import inside_namespace
 from tests.support.frames import CUT_SHORT, NOT_IP, THROUGH_SLOTS, packet_socket, refused
 from tests.support.pair import Pair
 from tests.support.slots import Verdict, slot_ids
+from tests.support.status import root_status
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_an_emptied_slot_keeps_its_counts_so_that_the_totals_stay_true(
     put(near, Verdict(3, build("chain/verdicts"), XDP_DROP))
     run(find_root(near), bytes(THROUGH_SLOTS["IPv4 UDP"]))
     empty(near, 3)
-    assert status([near])[near]["statistics"]["XDP_DROP"] == 1
+    assert root_status(near).counts["XDP_DROP"] == 1
 
 
 def test_clear_sets_every_count_to_zero(near: str, build: Callable[[str], str]) -> None:
@@ -173,7 +173,7 @@ def test_clear_sets_every_count_to_zero(near: str, build: Callable[[str], str]) 
     run(root, bytes(THROUGH_SLOTS["IPv4 UDP"]))
     run(root, bytes(NOT_IP["ARP"]))
     clear(root)
-    assert status([near])[near]["statistics"] == dict.fromkeys(VERDICTS, 0)
+    assert root_status(near).counts == dict.fromkeys(VERDICTS, 0)
 
 
 def test_counts_are_64_bits_wide(near: str) -> None:
@@ -181,7 +181,7 @@ def test_counts_are_64_bits_wide(near: str) -> None:
     rows = stats[ROOT]
     rows[0].verdict[XDP_PASS] = 1 << 60
     stats[ROOT] = rows
-    assert status([near])[near]["statistics"]["XDP_PASS"] == 1 << 60
+    assert root_status(near).counts["XDP_PASS"] == 1 << 60
 
 
 def test_real_traffic_adds_up_to_the_frames_that_were_sent(
@@ -192,11 +192,11 @@ def test_real_traffic_adds_up_to_the_frames_that_were_sent(
     with packet_socket(pair.far) as wire:
         for frame in sent:
             wire.send(frame)
-    state = status([near])[near]
+    state = root_status(near)
     assert refused(pair.far) == 0
-    assert sum(state["statistics"].values()) == len(sent)
-    assert state["root_statistics"]["XDP_PASS"] == 50 * len(NOT_IP)
-    assert state["subprograms"][4]["statistics"]["XDP_PASS"] == 50 * len(THROUGH_SLOTS)
+    assert sum(state.counts.values()) == len(sent)
+    assert state.own_counts["XDP_PASS"] == 50 * len(NOT_IP)
+    assert state.slots[4].counts["XDP_PASS"] == 50 * len(THROUGH_SLOTS)
 
 
 def test_the_capture_hook_sees_the_verdict_it_is_asked_for(near: str, build: Callable[[str], str]) -> None:

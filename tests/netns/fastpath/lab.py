@@ -24,8 +24,8 @@ from typing import Any
 from ecbpf.chain.attach import attach, detach
 from ecbpf.chain.repair import sweep
 from ecbpf.errors import EcbpfError
-from ecbpf.fastpath.director import find_director
-from ecbpf.fastpath.load import unload_fastpath
+from ecbpf.fastpath.running import find_fastpath
+from ecbpf.fastpath.verbs import detach_fastpath
 from ecbpf.kernel.link import Link
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.tc import ClsactFilter, attach_tc
@@ -106,10 +106,10 @@ class Lab:
 
     def moved(self) -> Callable[[], dict[str, int]]:
         """A function for the director's namespace: by how much the counters have moved since now."""
-        before = find_director().counters()
+        before = find_fastpath().counters()
 
         def since() -> dict[str, int]:
-            now = find_director().counters()
+            now = find_fastpath().counters()
             return {name: now[name] - before[name] for name in now}
 
         return since
@@ -176,14 +176,14 @@ def _namespace(node: str) -> str:
 
 def _plug(node: str, nic: str) -> None:
     """Join a NIC of a node to the switch."""
-    name, switch, port = _namespace(node), _namespace("switch"), f"{node}-{nic[3:]}"
+    name, switch, peer = _namespace(node), _namespace("switch"), f"{node}-{nic[3:]}"
     offloads = "tx off gro off"  # checksums are right on the wire, and nothing is larger than a frame
     sh(
-        f"set -e; ip -n {switch} link add {port} type veth peer name {nic} netns {name};"
-        f"ip netns exec {name} ethtool -K {nic} {offloads}; ip netns exec {switch} ethtool -K {port} {offloads};"
-        f"ip -n {name} link set {nic} up; ip -n {switch} link set {port} up;"
+        f"set -e; ip -n {switch} link add {peer} type veth peer name {nic} netns {name};"
+        f"ip netns exec {name} ethtool -K {nic} {offloads}; ip netns exec {switch} ethtool -K {peer} {offloads};"
+        f"ip -n {name} link set {nic} up; ip -n {switch} link set {peer} up;"
         # What XDP sends, veth hands on only if there is a program at the other end.
-        f"ip -n {switch} link set {port} master br0 xdpdrv obj {object_path('nop')} sec xdp;"
+        f"ip -n {switch} link set {peer} master br0 xdpdrv obj {object_path('nop')} sec xdp;"
     )
     for address in _PLUGS[node, nic]:
         whole = f"fd00:{address}" if "::" in address else f"10.0.{address}"
@@ -226,7 +226,7 @@ def lab(built: str) -> Iterator[Lab]:
 def taken_off() -> None:
     """Leave no pins."""
     with contextlib.suppress(EcbpfError):
-        unload_fastpath()
+        detach_fastpath()
     for nic in ("eth0", "eth1"):
         with contextlib.suppress(EcbpfError):
             detach(nic)

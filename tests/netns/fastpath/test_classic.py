@@ -10,7 +10,7 @@ import pytest
 from ecbpf.chain.attach import detach
 from ecbpf.chain.occupant import find_root, look
 from ecbpf.chain.pins import folder_of
-from ecbpf.fastpath.director import find_director
+from ecbpf.fastpath.running import find_fastpath
 from tests.netns.fastpath.typed import director, snapshot
 from tests.support.pair import Pair
 from tests.support.shell import sh
@@ -23,12 +23,12 @@ _HEAD = "PROTO CLIENT VIP SERVER INTERFACE VLAN BYPASSED UP IDLE STATE\n"
 @pytest.fixture
 def host(pair: Pair) -> Iterator[None]:
     with director(pair):
-        done("ecbpf fastpath load -i near0 -o near0 --flows 1000")  # the classic command knows no --flows
+        done("ecbpf fastpath attach -i near0 -o near0 --flows 1000")  # the classic command knows no --flows
         yield
 
 
 def _settings() -> dict[str, Any]:
-    return dict(find_director().settings)
+    return dict(find_fastpath().settings)
 
 
 @pytest.mark.parametrize(("load", "unload"), [("-L", "-U"), ("--load", "--unload")])
@@ -88,7 +88,7 @@ def test_every_setting(host: None) -> None:
     done("xdp_bypass_ipvs -L -M on -w 200")
     assert _settings() == before | {"monitor": True, "wrap_packets": 200}
     done("xdp_bypass_ipvs -U")
-    done("ecbpf fastpath load -i near0 -o near0 --flows 1000")
+    done("ecbpf fastpath attach -i near0 -o near0 --flows 1000")
     assert {name: _settings()[name] for name in cpus} == cpus
 
 

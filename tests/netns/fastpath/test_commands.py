@@ -15,9 +15,9 @@ from ecbpf.chain.occupant import find_root
 from ecbpf.chain.pins import locked
 from ecbpf.chain.slots import put
 from ecbpf.cli.main import main
-from ecbpf.fastpath.director import find_director
 from ecbpf.fastpath.programs import EGRESS
-from ecbpf.fastpath.settings import DEFAULTS, NAMES
+from ecbpf.fastpath.running import find_fastpath
+from ecbpf.fastpath.settings import TABLE
 from ecbpf.kernel.probe import Answer, probe_tcx
 from ecbpf.kernel.uapi import XDP_DROP, XDP_PASS
 from tests.netns.fastpath.typed import director, loaded, snapshot
@@ -37,7 +37,7 @@ _COUNTERS = (
     *("unexpected_ipvs_rsts", "suspect_misflows_sack", "server_changes", "unconfirmed", "vlan_conflicts"),
 )
 _WAY = "clsact" if probe_tcx() is Answer.NO else "tcx"
-_NOT_LOADED = "ecbpf: fast path: not loaded; ecbpf fastpath load -i IFACES -o IFACES\n"
+_NOT_LOADED = "ecbpf: fast path: not attached; attach it: ecbpf fastpath attach -i IFACES -o IFACES\n"
 _NEW = "new flow table: 0 flows, made for 1000, 0.259 MiB\n"
 _KEPT = "flow table kept: 0 flows, made for 1000, 0.259 MiB\n"
 
@@ -64,47 +64,48 @@ def test_load_reload_unload(host: None) -> None:
         "far0: egress program attached (tcx)\n"
         f"near0: fast path put in slot 7\n{_NEW}"
     ).replace("tcx", _WAY)
-    for line in ("ecbpf fastpath load", "ecbpf fastpath load -i near0", "ecbpf fastpath load -o far0,near0"):
+    for line in ("ecbpf fastpath attach", "ecbpf fastpath attach -i near0", "ecbpf fastpath attach -o far0,near0"):
         assert done(line) == (
             "near0: egress program replaced (tcx)\n"
             "far0: egress program replaced (tcx)\n"
             f"near0: fast path replaced in slot 7\n{_KEPT}"
         ).replace("tcx", _WAY)
-    assert done("ecbpf fastpath unload") == (
+    assert done("ecbpf fastpath detach") == (
         "near0: slot 7 emptied\nfar0: egress program taken off\nnear0: egress program taken off\n"
     )
-    assert typed("ecbpf fastpath unload") == (1, "", "ecbpf: fast path: not loaded\n")
+    assert typed("ecbpf fastpath detach") == (1, "", "ecbpf: fast path: not attached\n")
 
 
 def test_one_nic_for_both(host: None) -> None:
-    said = done("ecbpf fastpath load -i near0 -o near0 --flows 1000")
+    said = done("ecbpf fastpath attach -i near0 -o near0 --flows 1000")
     assert [line.split(" (")[0] for line in said.splitlines()][:2] == [
         "near0: egress program attached",
         "near0: fast path put in slot 7",
     ]
-    assert done("ecbpf fastpath unload -i near0 -o near0") == (
+    assert done("ecbpf fastpath detach -i near0 -o near0") == (
         "near0: slot 7 emptied\nnear0: egress program taken off\n"
     )
 
 
 def test_several_interfaces_and_parts_of_them(host: None) -> None:
-    done("ecbpf fastpath load -i near0,other0 -o far0-near0 --flows 1000 redirect=on")
-    running = find_director()
+    done("ecbpf fastpath attach -i near0,other0 -o far0-near0 --flows 1000 redirect=on")
+    running = find_fastpath()
     assert (sorted(running.ingress), sorted(running.egress)) == (["near0", "other0"], ["far0", "near0", "other0"])
     before = snapshot()
-    assert typed("ecbpf fastpath unload -o other0,far0") == (
+    assert typed("ecbpf fastpath detach -o other0,far0") == (
         *(64, ""),
-        "ecbpf: other0: clients' packets come in there too, which needs egress; unload -i other0\n",
+        "ecbpf: other0: client packets come in there too, and ingress needs the egress program; "
+        "ecbpf fastpath detach -i other0\n",
     )
     assert snapshot() == before
-    assert done("ecbpf fastpath unload -i other0") == "other0: slot 7 emptied\nother0: egress program taken off\n"
-    assert typed("ecbpf fastpath unload -i other0") == (
+    assert done("ecbpf fastpath detach -i other0") == "other0: slot 7 emptied\nother0: egress program taken off\n"
+    assert typed("ecbpf fastpath detach -i other0") == (
         *(1, ""),
-        "ecbpf: fast path: not loaded on other0; ecbpf fastpath show says where it is\n",
+        "ecbpf: fast path: not attached to other0; ecbpf fastpath status says where it is\n",
     )
-    assert done("ecbpf fastpath unload -o far0") == "far0: egress program taken off\n"
-    done("ecbpf fastpath load -i other0")
-    assert done("ecbpf fastpath unload -i other0,near0 -o far0") == (
+    assert done("ecbpf fastpath detach -o far0") == "far0: egress program taken off\n"
+    done("ecbpf fastpath attach -i other0")
+    assert done("ecbpf fastpath detach -i other0,near0 -o far0") == (
         "near0: slot 7 emptied\nother0: slot 7 emptied\n"
         "near0: egress program taken off\nother0: egress program taken off\n"
     )
@@ -113,12 +114,12 @@ def test_several_interfaces_and_parts_of_them(host: None) -> None:
 
 def test_egress_alone_is_shown_and_completed(host: None) -> None:
     loaded()
-    done("ecbpf fastpath unload -i near0")
+    done("ecbpf fastpath detach -i near0")
     assert "ingress: -\negress: far0\n" in done("ecbpf fastpath show")
-    assert typed("ecbpf fastpath load").err == (
-        "ecbpf: fast path: no interfaces with -i; load -i IFACES -o IFACES\n"
+    assert typed("ecbpf fastpath attach").err == (
+        "ecbpf: fast path: no interfaces given with -i; ecbpf fastpath attach -i IFACES -o IFACES\n"
     )
-    assert f"near0: fast path put in slot 7\n{_KEPT}" in done("ecbpf fastpath load -i near0")
+    assert f"near0: fast path put in slot 7\n{_KEPT}" in done("ecbpf fastpath attach -i near0")
 
 
 def test_ingress_alone_is_completed(fastpath: None) -> None:
@@ -127,32 +128,34 @@ def test_ingress_alone_is_completed(fastpath: None) -> None:
         take_off_egress("near0", EGRESS)
         take_off_egress("far0", EGRESS)
     assert "ingress: near0\negress: -\n" in done("ecbpf fastpath show")
-    assert typed("ecbpf fastpath load").err == (
-        "ecbpf: fast path: no interfaces with -o; load -i IFACES -o IFACES\n"
+    assert typed("ecbpf fastpath attach").err == (
+        "ecbpf: fast path: no interfaces given with -o; ecbpf fastpath attach -i IFACES -o IFACES\n"
     )
-    assert _KEPT in done("ecbpf fastpath load -o far0")
+    assert _KEPT in done("ecbpf fastpath attach -o far0")
     assert "ingress: near0\negress: far0 near0\n" in done("ecbpf fastpath show")
 
 
-def test_a_stranger_in_slot_7_gives_way(host: None, build: Callable[[str], str]) -> None:
+def test_a_program_that_is_not_ours_in_slot_7_is_replaced(host: None, build: Callable[[str], str]) -> None:
     """As for every subprogram: who loads one into a slot means it."""
     put("near0", Verdict(7, build("chain/verdicts"), XDP_DROP))
     assert find_root("near0").program.test_run(FLOOD).retval == XDP_DROP
     assert typed("ecbpf fastpath show") == (1, "", _NOT_LOADED)
-    assert typed("ecbpf fastpath unload") == (1, "", "ecbpf: fast path: not loaded\n")
+    assert typed("ecbpf fastpath detach") == (1, "", "ecbpf: fast path: not attached\n")
     assert "near0: fast path put in slot 7 in place of xdp_verdicts_pr\n" in loaded()
     assert find_root("near0").program.test_run(FLOOD).retval == XDP_PASS
 
 
 def test_a_flow_table_of_another_size(fastpath: None) -> None:
-    table = find_director().table.info.id
-    assert "flow table kept: 0 flows, made for 1000, 0.259 MiB\n" in done("ecbpf fastpath load --flows 1000")
-    assert find_director().table.info.id == table
-    assert "new flow table: 0 flows, made for 2000, 0.519 MiB\n" in done("ecbpf fastpath load --flows 2000")
-    assert find_director().table.info.id != table
-    assert "flow table kept: 0 flows, made for 2000, 0.519 MiB\n" in done("ecbpf fastpath load")
-    done("ecbpf fastpath unload")
-    assert "new flow table: 0 flows, made for 1000000, 259 MiB\n" in done("ecbpf fastpath load -i near0 -o near0")
+    table = find_fastpath().flow_table.info.id
+    assert "flow table kept: 0 flows, made for 1000, 0.259 MiB\n" in done("ecbpf fastpath attach --flows 1000")
+    assert find_fastpath().flow_table.info.id == table
+    assert "new flow table: 0 flows, made for 2000, 0.519 MiB\n" in done("ecbpf fastpath attach --flows 2000")
+    assert find_fastpath().flow_table.info.id != table
+    assert "flow table kept: 0 flows, made for 2000, 0.519 MiB\n" in done("ecbpf fastpath attach")
+    done("ecbpf fastpath detach")
+    assert "new flow table: 0 flows, made for 1000000, 259 MiB\n" in done(
+        "ecbpf fastpath attach -i near0 -o near0"
+    )
 
 
 def test_show(fastpath: None) -> None:
@@ -168,12 +171,12 @@ def test_show(fastpath: None) -> None:
         "address interfaces: all\nown addresses: -\nexcluded addresses: 192.0.2.7\n"
     )
     shown = json.loads(done("ecbpf fastpath show --json"))
-    assert shown["settings"] == DEFAULTS | {
+    assert shown["settings"] == TABLE.defaults | {
         "redirect": True,
         "rx_cpus": shown["settings"]["rx_cpus"],
         "rps_cpus": shown["settings"]["rps_cpus"],
     }
-    assert list(shown["settings"]) == NAMES
+    assert list(shown["settings"]) == list(TABLE.rows)
     del shown["settings"]
     assert shown == {
         "ingress": ["near0"],
@@ -204,10 +207,10 @@ def test_what_was_forced_is_not_in_the_way_of_what_helps(fastpath: None) -> None
     done("ecbpf fastpath set vlan=77 --force")
     detach("far0")  # a target of redirect
     assert done("ecbpf fastpath set monitor=on") == "monitor is on, was off\n"
-    done("ecbpf fastpath load limit_rates=on")
+    done("ecbpf fastpath attach limit_rates=on")
     assert typed("ecbpf fastpath set vlan=77").status == 65
     assert typed("ecbpf fastpath set redirect=on").status == 1
-    assert typed("ecbpf fastpath load -i other0").err == (
+    assert typed("ecbpf fastpath attach -i other0").err == (
         "ecbpf: vlan=77: this host has no such VLAN on other0; "
         "ip link add link other0 name other0.77 type vlan id 77; or --force\n"
     )
@@ -216,15 +219,15 @@ def test_what_was_forced_is_not_in_the_way_of_what_helps(fastpath: None) -> None
 def test_redirect_needs_a_program_on_the_target(host: None) -> None:
     before = snapshot()
     error = (
-        "ecbpf: bare0: redirect=on, and no XDP program there: its driver may drop what it is to send; "
+        "ecbpf: bare0: redirect=on, and no XDP program here: the driver may drop redirected packets; "
         "ecbpf attach bare0\n"
     )
-    assert typed("ecbpf fastpath load -i near0 -o bare0 --flows 1000 redirect=on") == (1, "", error)
+    assert typed("ecbpf fastpath attach -i near0 -o bare0 --flows 1000 redirect=on") == (1, "", error)
     assert snapshot() == before
-    status, _, err = typed("ecbpf fastpath load -i near0 -o bare0 --flows 1000")
+    status, _, err = typed("ecbpf fastpath attach -i near0 -o bare0 --flows 1000")
     assert (status, err) == (
         0,
-        "ecbpf: warning: bare0: no packets of clients come in by it, so flows that IPVS sends by it are left to "
+        "ecbpf: warning: bare0: no packets of clients come in here, so flows that IPVS sends by it are left to "
         "IPVS; see redirect and vlan in docs/fastpath.md\n",
     )
     before = snapshot()
@@ -244,11 +247,11 @@ def test_addresses(host: None) -> None:
 
     excluded = "excluded addresses: 192.0.2.1 192.0.2.2 2001:db8::1"
     assert shown() == [*("address interfaces: lo other0", "own addresses: 10.0.1.1 10.0.9.9"), excluded]
-    done("ecbpf fastpath load -a near0")
+    done("ecbpf fastpath attach -a near0")
     assert shown() == ["address interfaces: near0", "own addresses: 10.0.0.1", excluded]
-    done("ecbpf fastpath load")
+    done("ecbpf fastpath attach")
     assert shown() == ["address interfaces: near0", "own addresses: 10.0.0.1", excluded]
-    done("ecbpf fastpath load -a ''")
+    done("ecbpf fastpath attach -a ''")
     assert shown() == ["address interfaces: all", "own addresses: 10.0.0.1 10.0.1.1", excluded]
     sh("ip addr del 10.0.0.1/24 dev near0; ip addr add 10.0.0.2/24 dev near0")
     done("ecbpf fastpath exclude add 10.0.0.2")
@@ -270,7 +273,7 @@ def test_exclude(fastpath: None) -> None:
     before = snapshot()
     assert typed("ecbpf fastpath exclude del 10.0.0.1 10.0.0.2") == (
         *(1, ""),
-        "ecbpf: 10.0.0.2: not excluded; ecbpf fastpath exclude list shows those that are\n",
+        "ecbpf: 10.0.0.2: not excluded; ecbpf fastpath exclude list shows what is\n",
     )
     assert snapshot() == before
     assert done("ecbpf fastpath exclude del 10.0.0.1,192.0.2.9") == "excluded addresses: 1\n"
@@ -313,11 +316,61 @@ def _help(line: str) -> str:
 
 
 def test_help_names_every_verb_and_setting() -> None:
-    for verb in ("load", "unload", "set", "show", "stats", "flows", "exclude", "statsd"):
+    for verb in ("attach", "detach", "status", "set", "clear", "serve", "flows", "exclude"):
         assert f"    {verb} " in _help("ecbpf fastpath --help")
         assert _help(f"ecbpf fastpath {verb} --help")
-    for verb in ("load", "set"):
-        assert all(name in _help(f"ecbpf fastpath {verb} --help") for name in NAMES)
+    for verb in ("attach", "load", "set"):
+        assert all(name in _help(f"ecbpf fastpath {verb} --help") for name in TABLE.rows)
+
+
+def test_earlier_words_are_understood_and_not_listed(host: None) -> None:
+    for verb in ("load", "unload", "show", "stats", "statsd"):
+        assert f" {verb}" not in _help("ecbpf fastpath --help")
+        assert _help(f"ecbpf fastpath {verb} --help")
+    words = "-i near0 -o near0 -a other0 -e 192.0.2.1 --flows 1000 --force vlan=7"
+    attached, detached = done(f"ecbpf fastpath attach {words}"), done("ecbpf fastpath detach -i near0")
+    assert done(f"ecbpf fastpath load {words}") == attached
+    status = done("ecbpf fastpath status")
+    assert done("ecbpf fastpath show") + done("ecbpf fastpath stats") == status
+    everything = json.loads(done("ecbpf fastpath status --json"))
+    assert json.loads(done("ecbpf fastpath stats --json")) == everything.pop("counters")
+    assert json.loads(done("ecbpf fastpath show --json")) == everything
+    assert done("ecbpf fastpath unload -i near0") == detached
+
+
+def test_status(fastpath: None) -> None:
+    text = done("ecbpf fastpath status")
+    assert text.startswith("ingress: near0\negress: far0 near0\nmonitor: off\n")
+    assert text.endswith("excluded addresses: -\n" + "".join(f"{name}: 0\n" for name in _COUNTERS))
+    shown = json.loads(done("ecbpf fastpath status --json"))
+    assert list(shown) == ["ingress", "egress", "settings", "table", "addresses", "counters"]
+    assert shown["counters"] == dict.fromkeys(_COUNTERS, 0)
+    assert list(shown["counters"]) == list(_COUNTERS)
+
+
+def test_clear(fastpath: None) -> None:
+    done("ecbpf fastpath set wrap_packets=128 inbound_pps=1+0+1")
+    for _ in range(200):
+        find_root("near0").program.test_run(FLOOD)
+    before = snapshot()
+    assert find_fastpath().counters()["total_pkts_xdp_rx"] == 200
+    assert done("ecbpf fastpath clear") == "fast path: counts cleared\n"
+    assert find_fastpath().counters() == dict.fromkeys(_COUNTERS, 0)
+    assert snapshot() == before
+    find_root("near0").program.test_run(FLOOD)
+    assert find_fastpath().counters()["total_pkts_xdp_rx"] == 1
+
+
+def test_clear_leaves_the_rest_of_the_value_alone(fastpath: None) -> None:
+    cpus = find_fastpath().maps["fastpath_cpus"]
+    (first, *others) = cpus[0]
+    first.packets, first.drop_chance, first.resets, first.reset_epoch = 7, 8, 9, 10
+    first.count[0] = 11
+    cpus[0] = [first, *others]
+    done("ecbpf fastpath clear")
+    now = cpus[0][0]
+    assert (now.packets, now.drop_chance, now.resets, now.reset_epoch) == (7, 8, 9, 10)
+    assert not any(now.count)
 
 
 def test_slot_7_alone_is_filled(fastpath: None) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from ecbpf.chain.egress import take_off_egress
 from ecbpf.chain.pins import locked
-from ecbpf.fastpath.director import find_director
 from ecbpf.fastpath.programs import EGRESS
+from ecbpf.fastpath.running import find_fastpath
 from tests.netns.fastpath.lab import VIPS, Lab, lab
 from tests.support.typed import done, typed
 
@@ -30,13 +30,13 @@ def bare(topology: Lab) -> Iterator[Lab]:
     with topology.inside("director"):
         topology.route("eth0")
         yield topology
-        typed("ecbpf fastpath unload")
+        typed("ecbpf fastpath detach")
 
 
 @pytest.fixture
 def wires(bare: Lab) -> Lab:
     """With the fast path on eth0, both ways."""
-    done("ecbpf fastpath load -i eth0 -o eth0 --flows 1000")
+    done("ecbpf fastpath attach -i eth0 -o eth0 --flows 1000")
     return bare
 
 
@@ -53,7 +53,7 @@ def _until(what: Callable[[], object], seconds: float = 10) -> None:
 
 
 def _bypassed() -> int:
-    return find_director().counters()["total_bypassed_pkts"]
+    return find_fastpath().counters()["total_bypassed_pkts"]
 
 
 @pytest.mark.parametrize("family", [4, 6])
@@ -103,7 +103,7 @@ def test_a_flow_that_moves_to_another_server(wires: Lab) -> None:
     assert [flow["server"] for flow in _flows()] == [wires.server_mac("eth0")]
     wires.route("eth1")
     _until(lambda: [flow["server"] for flow in _flows()] == [wires.server_mac("eth1")], 1.5)
-    counts, since = find_director().counters(), wires.moved()
+    counts, since = find_fastpath().counters(), wires.moved()
     assert counts["server_changes"] == 1
     assert running.result() == ""
     assert since()["total_bypassed_pkts"] > 100, "and there it goes"
@@ -113,9 +113,9 @@ def test_a_flow_that_moves_to_another_server(wires: Lab) -> None:
 def test_changed_in_the_middle_of_a_download(bare: Lab, family: int) -> None:
     running = bare.downloading(8 * _MB, family, seconds=4)
     time.sleep(0.3)
-    done("ecbpf fastpath load -i eth0 -o eth0 --flows 1000")
+    done("ecbpf fastpath attach -i eth0 -o eth0 --flows 1000")
     _until(lambda: _bypassed() > 100)
-    done("ecbpf fastpath load")
+    done("ecbpf fastpath attach")
     moved = bare.moved()
     _until(lambda: moved()["total_bypassed_pkts"] > 100)
     assert moved()["lru_alloc_nonsyns"] == 0, "no flow went back to be learned again"
@@ -128,11 +128,11 @@ def test_changed_in_the_middle_of_a_download(bare: Lab, family: int) -> None:
         == (status["eth0"]["statistics"]["XDP_TX"])
     ), "counted, and none diverted"
     done("ecbpf fastpath set monitor=off")
-    done("ecbpf fastpath load --flows 2000")
+    done("ecbpf fastpath attach --flows 2000")
     _until(lambda: _flows() and _flows()[0]["bypassed"] > 100)
-    done("ecbpf fastpath unload")
+    done("ecbpf fastpath detach")
     time.sleep(0.3)
-    done("ecbpf fastpath load -i eth0 -o eth0 --flows 1000")
+    done("ecbpf fastpath attach -i eth0 -o eth0 --flows 1000")
     _until(lambda: _bypassed() > 100)
     assert running.result() == ""
 
@@ -146,19 +146,19 @@ def test_egress_taken_away_behind_our_back(wires: Lab) -> None:
     moved = wires.moved()
     _until(lambda: moved()["unconfirmed"] > 50)
     assert moved()["total_bypassed_pkts"] == 0
-    done("ecbpf fastpath load -o eth0")
+    done("ecbpf fastpath attach -o eth0")
     _until(lambda: moved()["total_bypassed_pkts"] > 50)
     assert running.result() == ""
 
 
 def test_a_nic_that_is_made_anew(wires: Lab) -> None:
-    done("ecbpf fastpath load -i eth1")
+    done("ecbpf fastpath attach -i eth1")
     running = wires.downloading(6 * _MB, seconds=3)
     _until(lambda: _bypassed() > 100)
     wires.new_nic("eth0")
     wires.route("eth0")
     assert "ingress: eth1\n" in done("ecbpf fastpath show")
-    said = done("ecbpf fastpath load -i eth0")
+    said = done("ecbpf fastpath attach -i eth0")
     assert "eth0: fast path put in slot 7\n" in said
     assert "flow table kept: 1 flow," in said
     moved = wires.moved()
@@ -180,7 +180,7 @@ def test_a_vlan_that_is_wrong(wires: Lab) -> None:
 def test_two_nics(bare: Lab) -> None:
     """Clients come in by one, IPVS sends by the other."""
     bare.route("eth0", by="eth1")
-    status, _, err = typed("ecbpf fastpath load -i eth0 -o eth1 --flows 1000")
+    status, _, err = typed("ecbpf fastpath attach -i eth0 -o eth1 --flows 1000")
     assert (status, err.split(": no ")[0]) == (0, "ecbpf: warning: eth1")
     moved = bare.moved()
     assert bare.download(2 * _MB) == ""
@@ -200,7 +200,7 @@ def test_two_nics(bare: Lab) -> None:
 @pytest.mark.parametrize("family", [4, 6])
 def test_a_rst_of_ingress_ends_a_connection(bare: Lab, family: int) -> None:
     """This host's own is kept from the client."""
-    done("ecbpf fastpath load -i eth0 -o eth0 --flows 1000 limit_rates=on max_resets_pps=0")
+    done("ecbpf fastpath attach -i eth0 -o eth0 --flows 1000 limit_rates=on max_resets_pps=0")
     with bare.connect(family) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

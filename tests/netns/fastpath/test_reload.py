@@ -1,4 +1,4 @@
-"""The fast path loaded again, by this version or another: what it knows, was told and counted goes on."""
+"""The fast path replaced, by this version or another: flows, settings, addresses and counts are kept."""
 
 import os
 import shutil
@@ -13,14 +13,15 @@ from ecbpf.chain.egress import egress_program, put_egress
 from ecbpf.chain.occupant import find_root
 from ecbpf.chain.pins import locked
 from ecbpf.chain.slots import put
-from ecbpf.fastpath import programs
-from ecbpf.fastpath.director import find_director
-from ecbpf.fastpath.flows import read_flows
-from ecbpf.fastpath.programs import EGRESS, Ingress
+from ecbpf.fastpath.flows import Flow, read_flows
+from ecbpf.fastpath.programs import EGRESS
+from ecbpf.fastpath.running import find_fastpath
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.uapi import XDP_DROP, XDP_PASS, XDP_TX
 from ecbpf.netdev.interfaces import index_of
 from ecbpf.netdev.links import link_of
+from ecbpf.objects.fastpath_egress import FastpathEgressBpf
+from ecbpf.objects.fastpath_ingress import FastpathIngressBpf
 from ecbpf.paths import include_dir
 from tests.netns.fastpath.kernel import sk_buff
 from tests.netns.fastpath.typed import director, snapshot
@@ -57,10 +58,10 @@ _PATIENT = {"sample_seconds": 899, "inactive_seconds": 900}
 
 @pytest.fixture
 def near(pair: Pair) -> Iterator[str]:
-    """An interface with a fast path that knows FLOW and FLOW6, and diverts them; another is in it too."""
+    """An interface with a fast path that has learned FLOW and FLOW6, and diverts them; other0 has it too."""
     with director(pair):
         patient = " ".join(f"{name}={value}" for name, value in _PATIENT.items())
-        done(f"ecbpf fastpath load -i near0,other0 -o near0 --flows 1000 {patient} -e 192.0.2.1 -a other0")
+        done(f"ecbpf fastpath attach -i near0,other0 -o near0 --flows 1000 {patient} -e 192.0.2.1 -a other0")
         for flow in (FLOW, FLOW6):
             learn("near0", flow)
             assert [arrive("near0", flow) for _ in range(10)] == [XDP_PASS] * 9 + [XDP_TX]
@@ -87,7 +88,7 @@ def diverts(interface: str) -> bool:
 
 def reload(words: str = "") -> str:
     """Do so; returns the last line, on the table."""
-    return done(f"ecbpf fastpath load {words}").splitlines()[-1]
+    return done(f"ecbpf fastpath attach {words}").splitlines()[-1]
 
 
 @pytest.fixture
@@ -111,29 +112,35 @@ def version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Version:
                 compile_object(str(source / f"{name}.bpf.c"), output)
             return output
 
-        monkeypatch.setattr(programs, "object_path", built)
-        monkeypatch.setattr(Ingress, "object", built("fastpath_ingress"))
+        for skeleton, name in ((FastpathEgressBpf, "fastpath_egress"), (FastpathIngressBpf, "fastpath_ingress")):
+            monkeypatch.setattr(skeleton, "image", Path(built(name)).read_bytes)
 
     return make
 
 
+def timeless(flow: Flow) -> Flow:
+    return flow._replace(age=0.0, idle=0.0, state="")
+
+
 def test_everything_goes_on(near: str) -> None:
     done("ecbpf fastpath set limit_rates=on max_resets_pps=77")
-    before, counts, flows = snapshot(), find_director().counters(), read_flows(find_director().table)
+    before, counts, flows = snapshot(), find_fastpath().counters(), read_flows(find_fastpath().flow_table)
     assert counts["total_bypassed_pkts"] == 2
     assert counts["lru_alloc_nonsyns"] == 2
     assert reload() == "flow table kept: 2 flows, made for 1000, 0.259 MiB"
     (*interfaces, state, table), (*interfaces_then, state_then, table_then) = snapshot(), before
     assert (state, table) == (state_then, table_then), "settings, addresses, the table"
-    for place in (0, 2):  # near0 and other0
-        (root, slots, egress), (root_then, slots_then, egress_then) = interfaces[place], interfaces_then[place]
+    for index in (0, 2):  # near0 and other0
+        (root, slots, egress), (root_then, slots_then, egress_then) = interfaces[index], interfaces_then[index]
         assert root == root_then
         assert slots != slots_then
         assert egress != egress_then
-    assert find_director().counters() == counts
-    assert [flow[:-3] for flow in read_flows(find_director().table)] == [flow[:-3] for flow in flows]
+    assert find_fastpath().counters() == counts
+    assert [timeless(flow) for flow in read_flows(find_fastpath().flow_table)] == [
+        timeless(flow) for flow in flows
+    ]
     assert diverts(near)
-    assert find_director().counters()["total_bypassed_pkts"] == 4
+    assert find_fastpath().counters()["total_bypassed_pkts"] == 4
 
 
 @pytest.mark.parametrize(
@@ -143,12 +150,12 @@ def test_everything_goes_on(near: str) -> None:
 )
 def test_another_version_and_back(near: str, version: Version, edits: list[Edit]) -> None:
     done("ecbpf fastpath set limit_rates=on max_resets_pps=77 wrap_packets=200")
-    told = _PATIENT | {"limit_rates": True, "max_resets_pps": 77, "wrap_packets": 200, "vlan": -1}
+    wanted = _PATIENT | {"limit_rates": True, "max_resets_pps": 77, "wrap_packets": 200, "vlan": -1}
     for turn in range(1, 4):
         version(*edits if turn == 1 else ())
         assert reload().startswith("flow table kept: 2 flows")
-        running = find_director()
-        assert running.settings | told == running.settings
+        running = find_fastpath()
+        assert running.settings | wanted == running.settings
         if turn > 1 or NO_SETTING not in edits:
             assert running.settings["decrement_ttl"] is False
         assert ("of_tomorrow" in running.settings) == (turn == 1 and SETTING in edits)
@@ -158,23 +165,23 @@ def test_another_version_and_back(near: str, version: Version, edits: list[Edit]
         assert ("of_tomorrow" in running.counters()) == (turn == 1 and COUNTER in edits)
         assert diverts(near)
         assert running.counters()["total_bypassed_pkts"] == 2 * turn + 2
-        assert "max_resets_pps: 77\n" in done("ecbpf fastpath show")
+        assert "max_resets_pps: 77\n" in done("ecbpf fastpath status")
         assert "max_resets_pps is 77, was 77\n" in done("ecbpf fastpath set max_resets_pps=77 limit_rates=on")
 
 
 def test_settings_of_another_version(near: str, version: Version) -> None:
     version(NO_SETTING)
     reload()
-    error = "ecbpf: decrement_ttl: the fast path is of a version without this setting; "
+    error = "ecbpf: decrement_ttl: the running version of the fast path does not have this setting; "
     assert typed("ecbpf fastpath set limit_rates=on decrement_ttl=on") == (
         *(1, ""),
-        f"{error}ecbpf fastpath load upgrades it\n",
+        f"{error}ecbpf fastpath attach upgrades it\n",
     )
-    assert find_director().settings["limit_rates"] is False, "nothing is half done"
+    assert find_fastpath().settings["limit_rates"] is False, "nothing is half done"
     assert typed("ecbpf fastpath set sample_seconds=900").status == 64
     version()
     reload("decrement_ttl=on")
-    assert find_director().settings["decrement_ttl"] is True
+    assert find_fastpath().settings["decrement_ttl"] is True
     assert diverts(near)
 
 
@@ -183,12 +190,12 @@ def test_a_table_of_another_format_begins_anew(near: str, version: Version) -> N
         version(*edits)
         assert reload() == "new flow table: 0 flows, made for 1000, 0.259 MiB"
         assert arrive(near, FLOW) == XDP_PASS
-        running = find_director()
+        running = find_fastpath()
         assert running.settings | _PATIENT == running.settings
         assert [str(each) for each in running.addresses.excluded] == ["192.0.2.1"]
         assert running.counters()["total_bypassed_pkts"] == 2
         learn(near, FLOW)
-        assert [flow.client for flow in read_flows(running.table)] == ["198.51.100.7"]
+        assert [flow.client for flow in read_flows(running.flow_table)] == ["198.51.100.7"]
 
 
 def test_a_table_of_another_size_begins_anew(near: str) -> None:
@@ -227,14 +234,14 @@ def test_what_is_asked_of_the_machine_is_asked_again(near: str) -> None:
 def test_a_load_that_fails_at_a_later_interface(near: str, build: Callable[[str], str], words: str) -> None:
     detach("far0")
     attach("far0", filename=build("chain/root_old"))
-    before, bypassed = snapshot(), find_director().counters()["total_bypassed_pkts"]
-    status, out, err = typed(f"ecbpf fastpath load -i far0 {words}")
+    before, bypassed = snapshot(), find_fastpath().counters()["total_bypassed_pkts"]
+    status, out, err = typed(f"ecbpf fastpath attach -i far0 {words}")
     assert (status, out) == (1, "")
     assert err.startswith("ecbpf: far0: its root array is of another version: ")
     now = snapshot()
     assert now == before
     assert diverts(near)
-    assert find_director().counters()["total_bypassed_pkts"] == bypassed + 2
+    assert find_fastpath().counters()["total_bypassed_pkts"] == bypassed + 2
 
 
 def test_a_first_load_that_fails_at_a_later_interface(pair: Pair, build: Callable[[str], str]) -> None:
@@ -243,10 +250,10 @@ def test_a_first_load_that_fails_at_a_later_interface(pair: Pair, build: Callabl
         attach("far0", filename=build("chain/root_old"))
         put("near0", Verdict(7, build("chain/verdicts"), XDP_DROP))
         before = snapshot()
-        assert typed("ecbpf fastpath load -i near0,far0 -o other0 --flows 1000").status == 1
+        assert typed("ecbpf fastpath attach -i near0,far0 -o other0 --flows 1000").status == 1
         assert snapshot() == before
-        assert find_root("near0").program.test_run(FLOOD).retval == XDP_DROP, "the stranger is back"
-        assert typed("ecbpf fastpath load -i near0,bare0 -o other0 --flows 1000").status == 1
+        assert find_root("near0").program.test_run(FLOOD).retval == XDP_DROP, "the other program is back"
+        assert typed("ecbpf fastpath attach -i near0,bare0 -o other0 --flows 1000").status == 1
         assert snapshot() == before
 
 
@@ -261,8 +268,16 @@ def test_one_of_a_version_that_this_one_cannot_read(near: str, tmp_path: Path) -
     with Object.open(str(tmp_path / "strange.bpf.o")) as strange, locked():
         strange.load()
         put_egress(near, strange.programs["tc_fastpath_prog"])
-    error = "ecbpf: fast path: the one that runs is of another version; ecbpf fastpath unload, and load it again\n"
-    for line in ("ecbpf fastpath show", "ecbpf fastpath load", "ecbpf fastpath set udp=on", "xdp_bypass_ipvs -f"):
+    error = (
+        "ecbpf: fast path: the fast path there is of another version: it has no map fastpath_flows; "
+        "ecbpf fastpath detach, and attach it again\n"
+    )
+    for line in (
+        "ecbpf fastpath status",
+        "ecbpf fastpath attach",
+        "ecbpf fastpath set udp=on",
+        "xdp_bypass_ipvs -f",
+    ):
         assert typed(line) == (1, "", error)
-    assert "near0: egress program taken off\n" in done("ecbpf fastpath unload")
+    assert "near0: egress program taken off\n" in done("ecbpf fastpath detach")
     assert reload("-i near0 -o near0 --flows 1000").startswith("new flow table")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from ecbpf.chain.attach import attach, detach
 from ecbpf.chain.egress import egress_program
 from ecbpf.chain.occupant import look
 from ecbpf.chain.pins import egress_folder
-from ecbpf.fastpath.director import look_director
-from ecbpf.fastpath.load import unload_fastpath
 from ecbpf.fastpath.programs import EGRESS
-from ecbpf.fastpath.show import parameters
+from ecbpf.fastpath.running import look_fastpath
+from ecbpf.fastpath.status import status_of
+from ecbpf.fastpath.verbs import detach_fastpath
 from ecbpf.lab.namespace import inside_namespace
 from tests.support.pair import Pair
 from tests.support.shell import sh
@@ -48,7 +49,7 @@ def director(pair: Pair) -> Iterator[None]:
 def taken_off() -> None:
     """Take all off, pins too."""
     with contextlib.suppress(Exception):
-        unload_fastpath()
+        detach_fastpath()
     for interface in INTERFACES:
         with contextlib.suppress(Exception):
             if look(interface) is not None:
@@ -58,18 +59,18 @@ def taken_off() -> None:
 
 def loaded(words: str = "") -> str:
     """Load it as a person does, small, in at near0 and out at far0 by redirect; returns what was said."""
-    return done(f"ecbpf fastpath load -i near0 -o far0 {_SMALL} redirect=on {words}")
+    return done(f"ecbpf fastpath attach -i near0 -o far0 {_SMALL} redirect=on {words}")
 
 
 def snapshot() -> list[Any]:
-    """What is in the slots and at egress of every interface; and what the director is told, and its table."""
+    """What is in the slots and at egress of every interface; settings, addresses, flow table."""
     found: list[Any] = []
     for interface in INTERFACES:
         occupant = look(interface)
         egress = egress_program(interface, EGRESS)
         slots = slot_ids(occupant) if occupant is not None and occupant.is_root else None
         found.append((occupant and occupant.program.id, slots, egress and egress.id))
-    running = look_director()
+    running = look_fastpath()
     if running is not None:
-        found += [parameters(running), running.table.info.id]
+        found += [replace(status_of(running), counters={}), running.flow_table.info.id]
     return found

@@ -12,7 +12,7 @@ from ecbpf.filter.lists import ALLOW, DROP, Lists
 from ecbpf.filter.prefix import BITS, Prefix, Rows
 from ecbpf.filter.rows import rows_of
 from ecbpf.filter.sets import Sets
-from ecbpf.filter.settings import write_settings
+from ecbpf.filter.subprogram import Filter as Subprogram
 from ecbpf.kernel import Object
 from ecbpf.kernel.libbpf import TestRunOptions, lib, options
 from ecbpf.paths import object_path
@@ -92,7 +92,7 @@ class Bare:
 
     def set(self, settings: Settings) -> None:
         """Change all settings."""
-        write_settings(self.object.globals, asdict(settings))
+        Subprogram.table.write(self.object.globals, asdict(settings))
 
     def set_lists(self, drop: dict[int, Pairs], allow: dict[int, Pairs]) -> None:
         """Put these sets in the place of those before, as the commands do."""

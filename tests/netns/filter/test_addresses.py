@@ -17,6 +17,7 @@ import pytest
 from ecbpf.chain.contents import program_in
 from ecbpf.chain.occupant import find_root, maps_of
 from ecbpf.chain.pins import locked
+from ecbpf.cli.output import notice
 from ecbpf.filter.local import update_local
 from ecbpf.kernel.map import Map
 from ecbpf.kernel.uapi import MAP_HASH
@@ -144,7 +145,7 @@ def test_the_filter_learns_them_when_it_is_attached(near: str) -> None:
     assert _local(near) == {"10.9.0.1", "10.9.0.2"}
 
 
-@pytest.mark.parametrize("verb", ["watch", "statsd"])
+@pytest.mark.parametrize("verb", ["serve", "watch", "statsd"])
 def test_a_service_keeps_them_current(near: str, pair: Pair, verb: str) -> None:
     done(f"ecbpf filter attach -i {near},{pair.far}")
     _add(near, "10.9.0.1/24")
@@ -169,7 +170,7 @@ def test_a_service_keeps_them_current(near: str, pair: Pair, verb: str) -> None:
 def test_two_who_update_at_once(near: str) -> None:
     """The one waits for the other: else it could delete what the other has just added."""
     done(f"ecbpf filter attach -i {near}")
-    with subprocess.Popen(command(f"ecbpf filter watch -i {near}")) as process:
+    with subprocess.Popen(command(f"ecbpf filter serve -i {near}")) as process:
         try:
             _add(near, "10.9.0.1/24")
             _eventually(near, {"10.9.0.1"})
@@ -183,11 +184,19 @@ def test_two_who_update_at_once(near: str) -> None:
     assert process.returncode == 0
 
 
+@pytest.fixture
+def printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notices go where the commands print them."""
+    monkeypatch.setattr("ecbpf.notices._listener", notice)
+
+
 def _texts(local: Map) -> list[str]:
     return sorted(str(ipaddress.ip_address(bytes(key)[12:])) for key in local)
 
 
-def test_no_room_for_old_and_new_addresses_at_once(bare: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_room_for_old_and_new_addresses_at_once(
+    bare: str, printed: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     with Map.create(MAP_HASH, 16, 1, 3) as local:
         for old, new in (([], [1, 2]), ([1], [3, 4]), ([2, 3, 4], [5, 6, 7]), ([6], [])):
             _add(bare, *(f"10.9.{number}.1/24" for number in new))
@@ -198,7 +207,9 @@ def test_no_room_for_old_and_new_addresses_at_once(bare: str, capsys: pytest.Cap
     assert capsys.readouterr().err == ""
 
 
-def test_more_addresses_than_the_filter_holds(bare: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_addresses_than_the_filter_holds(
+    bare: str, printed: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     _add(bare, *(f"10.9.0.{number}/24" for number in range(1, 6)))
     with Map.create(MAP_HASH, 16, 1, 3) as local:
         for _ in range(2):
@@ -206,7 +217,7 @@ def test_more_addresses_than_the_filter_holds(bare: str, capsys: pytest.CaptureF
             assert _texts(local) == ["10.9.0.1", "10.9.0.2", "10.9.0.3"]
             assert capsys.readouterr().err == (
                 "ecbpf: warning: 3 of this host's 5 addresses fit into the filter: "
-                "it takes fragments to the others as to any host\n"
+                "it treats fragments to the others like fragments to any other host\n"
             )
 
 
@@ -307,7 +318,7 @@ def test_who_would_be_locked_out_is_said_once(near: str, pair: Pair, monkeypatch
     done(f"ecbpf filter allow -i {near} 10.9.0.254")
     done(f"ecbpf filter drop -i {near} 10.0.0.0/8")
     assert typed(f"ecbpf filter unallow -i {near} 10.9.0.254")[::2] == (0, gateway)
-    done(f"ecbpf filter clear -i {near}")
+    done(f"ecbpf filter flush -i {near}")
     loaded = run(f"ecbpf filter load -i {near} --replace -", "::/0\n10.9.0.254 gateway\n")
     assert (loaded.status, loaded.err) == (0, gateway + session)
 
@@ -334,6 +345,7 @@ def test_gateways_are_looked_up_once_and_only_where_somebody_could_be_locked_out
         ("drop -i {} 10.0.0.0/8 --tag again", False),
         ("allow -i {} 192.0.2.0/24", False),
         ("undrop -i {} 2001:db8::/32", False),
+        ("flush -i {}", False),
         ("clear -i {}", False),
         ("unallow -i {} 192.0.2.0/24", True),
         ("load -i {} /dev/null --replace", False),
@@ -341,7 +353,7 @@ def test_gateways_are_looked_up_once_and_only_where_somebody_could_be_locked_out
         done(f"ecbpf filter {verb.format(both)}")
         assert calls.exists() == looks, verb
         if looks:
-            assert calls.read_text() == "\n\n", "one call a family"
+            assert calls.read_text() == "\n\n", "one call per family"
             calls.unlink()
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from ecbpf.paths import object_path
 from tests.support.frames import FLOOD  # from 192.0.2.1
 from tests.support.pair import Pair
 from tests.support.slots import Verdict, slot_ids
+from tests.support.statsd import running, stopped
 from tests.support.typed import done, roots, snapshot, typed
 
 _DATE = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z][a-z] \d{4} \d\d:\d\d:\d\d \+0000"
@@ -27,6 +29,7 @@ _COUNTERS = (
     *("ip6_frag_drop_count", "ptb_sent_count", "ptb_err_count", "ptb_mem_err_count", "ptb_limit_count"),
     *("ip_options_drop_count", "ip_evil_drop_count", "frag_local_count"),
 )
+_CLEAR_STATUS = "ecbpf filter clear-status -i"  # the word of an earlier version
 _DEFAULTS = {"frags_drop": True, "ptb_send": True, "ptb_max_pps": 20, "frags_pass_local": True}
 _DEFAULTS |= {"ip_options_drop": True, "ip_evil_drop": True, "ip_header_abort": True, "ip6_header_drop": True}
 
@@ -142,15 +145,15 @@ def test_allowed_wins(near: str) -> None:
     assert _verdict(near) == XDP_PASS
     assert done(f"ecbpf filter list -i {near} --allowed") == "192.0.2.1/32\n"
     assert done(f"ecbpf filter list -i {near}") == "192.0.2.0/24 bad\n"
-    assert done(f"ecbpf filter clear -i {near}") == f"{near}: 1 removed; 0 in the drop set\n"
-    assert done(f"ecbpf filter list -i {near} --allowed") == "192.0.2.1/32\n", "clear is for the drop set"
+    assert done(f"ecbpf filter flush -i {near}") == f"{near}: 1 removed; 0 in the drop set\n"
+    assert done(f"ecbpf filter list -i {near} --allowed") == "192.0.2.1/32\n", "flush is for the drop set"
     assert done(f"ecbpf filter unallow -i {near} 192.0.2.1") == f"{near}: 1 removed; 0 in the allow set\n"
     assert typed(f"ecbpf filter unallow -i {near} 192.0.2.1")[0] == 1
 
 
-def test_clear_twice(both: str, near: str, pair: Pair) -> None:
+def test_flush_twice(both: str, near: str, pair: Pair) -> None:
     done(f"ecbpf filter drop -i {both} 192.0.2.1 2001:db8::/32")
-    for face in ("xdp_filter --clear --interface", "ecbpf filter clear -i"):
+    for face in ("xdp_filter --clear --interface", "ecbpf filter flush -i"):
         done(f"ecbpf filter drop -i {near} 192.0.2.1")
         assert done(f"{face} {both}").startswith(f"{near}: ")
         assert _verdict(near) == _verdict(pair.far) == XDP_PASS
@@ -158,13 +161,57 @@ def test_clear_twice(both: str, near: str, pair: Pair) -> None:
         assert done(f"{face} {both}") == nothing
 
 
-def test_clear_status(both: str, near: str, pair: Pair) -> None:
-    for face in ("xdp_filter --clear-status --interface", "ecbpf filter clear-status -i"):
-        done(f"ecbpf filter drop -i {near} 192.0.2.1")
+def test_flush_dry_run(both: str, near: str, pair: Pair) -> None:
+    done(f"ecbpf filter drop -i {near} 192.0.2.1 2001:db8::/32")
+    before = snapshot(near, pair.far)
+    assert done(f"ecbpf filter flush -i {both} --dry-run") == (
+        f"{near}: dry run: 2 removed; 0 in the drop set\n"
+        f"{pair.far}: dry run: nothing to change; 0 in the drop set\n"
+    )
+    assert snapshot(near, pair.far) == before
+
+
+@pytest.mark.parametrize("face", ["xdp_filter --clear-status --interface", "ecbpf filter clear -i", _CLEAR_STATUS])
+def test_clear_sets_the_counts_to_zero(both: str, near: str, pair: Pair, face: str) -> None:
+    cleared = f"{near}: counts cleared\n{pair.far}: counts cleared\n"
+    hint = f"{near}: 2 still in the drop set; ecbpf filter flush -i {near} empties it\n"
+    done(f"ecbpf filter allow -i {pair.far} 192.0.2.1")  # which is not for flush
+    for _ in range(2):
+        done(f"ecbpf filter drop -i {near} 192.0.2.1 2001:db8::/32")
         assert _verdict(near) == XDP_DROP
-        assert done(f"{face} {both}") == f"{near}: counts cleared\n{pair.far}: counts cleared\n"
+        assert done(f"{face} {both}") == cleared + ("" if face.startswith("xdp_filter") else hint)
         assert set(find_filter(near).counters().values()) == {0}
         assert _verdict(near) == XDP_DROP, "the sets stay"
+
+
+@pytest.mark.parametrize("flags", ["--watch 0.1 --json", "--json --watch=0.1"])
+def test_watch_prints_counts_and_rates(both: str, near: str, pair: Pair, flags: str) -> None:
+    done(f"ecbpf filter drop -i {near} 192.0.2.1")
+    with running(f"ecbpf filter status -i {both} {flags}") as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        find_root(near).program.test_run(FLOOD)
+        looks = [json.loads(process.stdout.readline()) for _ in range(12)]
+        assert stopped(process)[0::2] == (0, "")
+    for look in (first, *looks):
+        assert list(look) == [near, pair.far]
+        for shown in look.values():
+            assert list(shown) == ["seconds", "counts", "rates"]
+            assert list(shown["counts"]) == list(shown["rates"]) == list(_COUNTERS)
+            assert 0.05 < shown["seconds"] < 10
+    assert first[near]["counts"]["ip_drop_count"] == 0
+    assert looks[-1][near]["counts"] == dict.fromkeys(_COUNTERS, 0) | {"ip_drop_count": 1}
+    assert sum(look[near]["rates"]["ip_drop_count"] > 0 for look in looks) == 1
+    assert {rate for look in looks for rate in look[pair.far]["rates"].values()} == {0}
+
+
+def test_watch_as_text(near: str) -> None:
+    with running(f"ecbpf filter status -i {near} --watch 0.1") as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2 * (len(_COUNTERS) + 2))]
+        assert stopped(process)[0::2] == (0, "")
+    assert lines[0] == lines[len(_COUNTERS) + 2] == f"{near}:\n"
+    assert [line.split() for line in lines[1 : len(_COUNTERS) + 1]] == [[name, "0", "0/s"] for name in _COUNTERS]
 
 
 def test_settings(both: str, near: str, pair: Pair) -> None:
@@ -175,13 +222,13 @@ def test_settings(both: str, near: str, pair: Pair) -> None:
         f"{near}: frags_drop is true, was false\n{near}: ptb_max_pps is 0, was 20\n"
     )
     assert done(f"ecbpf filter set -i {near} ptb_max_pps=4294967295 ip_header_abort=OFF --dry-run") == (
-        f"{near}: ptb_max_pps would be 4294967295, is 0\n{near}: ip_header_abort would be false, is true\n"
+        f"{near}: ptb_max_pps would be 4294967295, is 0\n{near}: ip_header_abort would be off, is on\n"
     )
     assert find_filter(near).settings == _DEFAULTS | {"ptb_max_pps": 0}
     done(f"ecbpf filter set -i {near} ptb_max_pps=4294967295 ip_header_abort=0 ptb_send=no")
     changed = {"ptb_max_pps": 2**32 - 1, "ip_header_abort": False, "ptb_send": False}
     assert find_filter(near).settings == _DEFAULTS | changed
-    assert done(f"ecbpf filter set -i {near} ptb_send=off") == f"{near}: ptb_send is false, was false\n"
+    assert done(f"ecbpf filter set -i {near} ptb_send=off") == f"{near}: ptb_send is off, was off\n"
 
 
 def test_attach_again_keeps_all_but_what_it_is_told(near: str, pair: Pair) -> None:
@@ -197,7 +244,7 @@ def test_attach_again_keeps_all_but_what_it_is_told(near: str, pair: Pair) -> No
         assert done(line) == f"{near}: filter replaced in slot 2\n"
         ids, after = snapshot(near)
         assert ids != before_ids
-        assert after == before | {"configuration": before["configuration"] | {"ptb_max_pps": 7}}
+        assert after == replace(before, program_id=ids[2], settings=before.settings | {"ptb_max_pps": 7})
         assert _verdict(near) == XDP_DROP
         before_ids, before = snapshot(near)
     assert done(f"xdp_filter --attach --interface {near},{pair.far} --frags-drop") == (
@@ -278,14 +325,18 @@ def test_another_program_in_the_slot_is_named(near: str, build: Callable[[str], 
     empty(near, 2)
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
     before = snapshot(near)
-    why = "slot 2 holds xdp_verdicts_pr, which is no filter"
+    why = "slot 2 holds xdp_verdicts_pr, which is not the filter"
     error = f"ecbpf: {near}: {why}; ecbpf filter attach -i {near} replaces it\n"
     for line in (
-        *(f"ecbpf filter {verb} -i {near}" for verb in ("detach", "status", "clear", "clear-status", "list")),
+        *(
+            f"ecbpf filter {verb} -i {near}"
+            for verb in ("detach", "status", "clear", "flush", "clear-status", "list", "serve")
+        ),
         *(f"ecbpf filter {verb} -i {near} 10.0.0.1" for verb in ("drop", "undrop", "allow", "unallow", "check")),
         f"ecbpf filter load -i {near} /dev/null",
         f"ecbpf filter save -i {near} -",
         f"ecbpf filter set -i {near} frags_drop=on",
+        f"ecbpf filter status -i {near} --watch",
         f"ecbpf filter statsd -i {near}",
         f"ecbpf filter watch -i {near}",
         f"xdp_filter --detach --interface {near}",

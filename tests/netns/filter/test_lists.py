@@ -104,7 +104,7 @@ def test_a_bad_line_late_in_a_long_file_changes_nothing(near: str, pair: Pair, f
     for flag in ("", "--replace"):
         assert typed(f"ecbpf filter load -i {near},{pair.far} {file} {flag}") == (
             *(65, ""),
-            f"ecbpf: {file}, line 50001: '10.0.195.80/33': '33' is no length of a prefix; give 0 to 32\n",
+            f"ecbpf: {file}, line 50001: '10.0.195.80/33': '33' is not a valid prefix length; give 0 to 32\n",
         )
         assert run(f"ecbpf filter load -i {near} - {flag}", "10.0.0.1\n10.0.0\n") == (
             *(65, ""),
@@ -182,7 +182,7 @@ def test_a_dry_run_changes_nothing(near: str, pair: Pair, file: Path) -> None:
         ("undrop -i {} 10.0.0.1", "1 removed; 1 in the drop set"),
         ("allow -i {} 10.0.0.1", "1 added; 2 in the allow set"),
         ("unallow -i {} 10.0.0.9", "1 removed; 0 in the allow set"),
-        ("clear -i {}", "2 removed; 0 in the drop set"),
+        ("flush -i {}", "2 removed; 0 in the drop set"),
         (f"load -i {{}} {file}", "2 added, 1 renewed; 4 in the drop set"),
         ("load -i {} /dev/null", "nothing to change; 2 in the drop set"),
     ):

@@ -35,9 +35,12 @@ def daemon() -> Iterator[Daemon]:
     made.close()
 
 
-def test_every_counter_every_second(near: str, pair: Pair, daemon: Daemon) -> None:
+@pytest.mark.parametrize(
+    "words", ["serve --statsd 127.0.0.1:{}", "serve --statsd localhost:{}", "statsd --port {}"]
+)
+def test_every_counter_every_second(near: str, pair: Pair, daemon: Daemon, words: str) -> None:
     done(f"ecbpf filter drop -i {near} 192.0.2.1")
-    with running(f"ecbpf filter statsd -i {near},{pair.far} --port {daemon.port}") as process:
+    with running(f"ecbpf filter {words.format(daemon.port)} -i {near},{pair.far}") as process:
         first = daemon.gauges(2 * _ALL)
         assert set(first.values()) == {0}
         assert len(first) == 2 * _ALL
@@ -49,13 +52,14 @@ def test_every_counter_every_second(near: str, pair: Pair, daemon: Daemon) -> No
             pass  # the ones that were on their way
         assert gauges == first | {counted: 1}
         assert stopped(process) == (0, "", "")
-    assert slot_ids(find_root(near))[2] is not None, "the filter stays, unless told otherwise"
+    assert slot_ids(find_root(near))[2] is not None, "the filter stays without --detach-on-exit"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("ecbpf filter serve -i {} --statsd localhost:{} --detach-on-exit", ""),
         ("ecbpf filter statsd -i {} --host localhost --port {} --detach-on-exit", ""),
         (
             "xdp_filter --attach --interface {} --statsd --statsd-port {} --statsd-detach-on-exit",
@@ -63,7 +67,7 @@ def test_every_counter_every_second(near: str, pair: Pair, daemon: Daemon) -> No
         ),
     ],
 )
-def test_stopped_it_detaches_if_it_was_told_to(
+def test_stopped_it_detaches_with_detach_on_exit(
     near: str, pair: Pair, daemon: Daemon, number: int, line: str, said: str
 ) -> None:
     with running(line.format(f"{near},{pair.far}", daemon.port)) as process:
@@ -83,7 +87,7 @@ def test_settings_and_statsd_at_once(near: str, daemon: Daemon) -> None:
 def test_a_daemon_that_comes_later(near: str) -> None:
     absent = Daemon()
     absent.close()
-    with running(f"ecbpf filter statsd -i {near} --port {absent.port}") as process:
+    with running(f"ecbpf filter serve -i {near} --statsd 127.0.0.1:{absent.port}") as process:
         done(f"ecbpf filter status -i {near}")
         late = Daemon(absent.port)
         assert len(late.gauges(_ALL)) == _ALL
@@ -95,7 +99,7 @@ def test_a_daemon_that_comes_later(near: str) -> None:
 
 
 def test_a_filter_that_goes_and_comes_back(near: str, pair: Pair, daemon: Daemon) -> None:
-    with running(f"ecbpf filter statsd -i {near},{pair.far} --port {daemon.port}") as process:
+    with running(f"ecbpf filter serve -i {near},{pair.far} --statsd 127.0.0.1:{daemon.port}") as process:
         daemon.gauges(_ALL)
         done(f"ecbpf filter detach -i {near}")
         assert process.stderr is not None
@@ -115,7 +119,7 @@ def test_an_interface_that_is_deleted_meanwhile(near: str, pair: Pair, daemon: D
     sh("ip link add other0 type veth peer name other1")
     done("ecbpf attach other0")
     done("ecbpf filter attach -i other0")
-    line = f"ecbpf filter statsd -i other0,{near} --port {daemon.port} --detach-on-exit"
+    line = f"ecbpf filter serve -i other0,{near} --statsd 127.0.0.1:{daemon.port} --detach-on-exit"
     gone = "ecbpf: other0: no such interface in this network namespace; see `ip link`\n"
     with running(line) as process:
         daemon.gauges(_ALL)
@@ -149,7 +153,7 @@ sys.exit(main(sys.argv[1:]))
 
 def test_addresses_that_cannot_be_read_for_once(near: str, daemon: Daemon) -> None:
     """It says so, goes on, and detaches in the end."""
-    words = f"filter statsd -i {near} --port {daemon.port} --detach-on-exit".split()
+    words = f"filter serve -i {near} --statsd 127.0.0.1:{daemon.port} --detach-on-exit".split()
     line = [sys.executable, "-c", _ONCE_UNREADABLE, *words]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

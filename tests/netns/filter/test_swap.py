@@ -11,10 +11,12 @@ import pytest
 from ecbpf.chain.attach import attach
 from ecbpf.chain.contents import program_in
 from ecbpf.chain.occupant import find_root, maps_of
+from ecbpf.chain.slots import put
 from ecbpf.filter.lists import DROP, Lists
 from ecbpf.filter.prefix import ROW, Rows, masked, parse_prefix
 from ecbpf.filter.rows import rows_of
-from ecbpf.filter.running import attach_filter, find_filter
+from ecbpf.filter.running import find_filter
+from ecbpf.filter.subprogram import Filter
 from ecbpf.kernel.program import Program
 from ecbpf.lab.namespace import inside_namespace
 from tests.support.flood import Flood
@@ -33,7 +35,7 @@ SOURCES = ["192.0.2.1", "192.0.2.0/24", "192.0.2.0/25", "2001:db8::/32", "2001:d
 def flood(pair: Pair) -> Iterator[Flood]:
     with inside_namespace(pair.namespace):
         attach(pair.near)
-        attach_filter(pair.near, {})
+        put(pair.near, Filter())
         flood = Flood(pair)
         yield flood
         flood.close()

@@ -13,11 +13,13 @@ import pytest
 from ecbpf.build import compile_object
 from ecbpf.chain.attach import attach
 from ecbpf.chain.occupant import find_root
+from ecbpf.chain.slots import put
 from ecbpf.errors import DataError, EcbpfError
 from ecbpf.filter.batch import batch_of
 from ecbpf.filter.change import list_prefixes
 from ecbpf.filter.lists import ALLOW, DROP, Lists
-from ecbpf.filter.running import attach_filter, find_filter
+from ecbpf.filter.running import find_filter
+from ecbpf.filter.subprogram import Filter
 from ecbpf.kernel.uapi import XDP_DROP, XDP_PASS
 from ecbpf.lab.namespace import inside_namespace
 from ecbpf.paths import include_dir
@@ -65,7 +67,7 @@ def near(pair: Pair) -> Iterator[str]:
     """An interface with a filter that drops FLOOD and FLOOD6, but neither's neighbour."""
     with inside_namespace(pair.namespace):
         attach(pair.near)
-        attach_filter(pair.near, {"ptb_max_pps": 55, "frags_drop": False})
+        put(pair.near, Filter({"ptb_max_pps": 55, "frags_drop": False}))
         add(pair.near, "192.0.2.0/24", "2001:db8::/32")
         list_prefixes([pair.near], ALLOW, batch_of(["192.0.2.3", "2001:db8::3"], [""] * 2, time=1))
         yield pair.near
@@ -90,7 +92,7 @@ RIGHT = [XDP_DROP, XDP_DROP, XDP_PASS, XDP_PASS]
 def test_there_and_back(near: str, version: Callable[..., str], edits: list[Edit]) -> None:
     assert verdicts(near) == RIGHT
     for turn, filename in enumerate((version(*edits), "", ""), 1):
-        attach_filter(near, {}, filename)
+        put(near, Filter(filename=filename))
         assert verdicts(near) == RIGHT
         running = find_filter(near)
         assert running.settings["ptb_max_pps"] == 55
@@ -102,7 +104,7 @@ def test_there_and_back(near: str, version: Callable[..., str], edits: list[Edit
         assert verdicts(near) == RIGHT
         for counter in ("ip_drop_count", "ip6_drop_count"):
             assert running.counters()[counter] == turn + 2
-        running.clear_counters()
+        running.clear()
         for _ in range(turn + 1):
             verdicts(near)
     assert running.sets.read().count(DROP) == 8
@@ -112,15 +114,17 @@ def test_a_format_that_this_version_cannot_build(near: str, version: Callable[..
     filename = version(FORMAT)
     before = find_root(near).maps["xdp_program_arr"][2]
     with pytest.raises(EcbpfError, match="the filter: is of another version"):
-        attach_filter(near, {}, filename)
+        put(near, Filter(filename=filename))
     assert find_root(near).maps["xdp_program_arr"][2] == before
     assert verdicts(near) == RIGHT
 
 
 def test_a_setting_that_the_program_has_not(near: str, version: Callable[..., str]) -> None:
-    with pytest.raises(EcbpfError, match="ip_evil_drop: the filter is of a version without this setting"):
-        attach_filter(near, {"ip_evil_drop": False, "frags_drop": True}, version(NO_SETTING))
-    assert find_filter(near).settings["frags_drop"] is False, "nothing is half done"
+    with pytest.raises(
+        EcbpfError, match="ip_evil_drop: the running version of the filter does not have this setting"
+    ):
+        put(near, Filter({"ip_evil_drop": False, "frags_drop": True}, version(NO_SETTING)))
+    assert find_filter(near).settings["frags_drop"] is False, "all or nothing"
 
 
 def test_no_filter_at_all(near: str, tmp_path: Path) -> None:
@@ -131,8 +135,8 @@ def test_no_filter_at_all(near: str, tmp_path: Path) -> None:
         'char _license[] SEC("license") = "GPL";\n'
     )
     compile_object(str(source), str(tmp_path / "mine.bpf.o"))
-    with pytest.raises(DataError, match=re.escape("not a filter: it lacks filter_ip4, filter_ip6")):
-        attach_filter(near, {}, str(tmp_path / "mine.bpf.o"))
+    with pytest.raises(DataError, match=re.escape("not an object of the filter: it lacks filter_ip4, filter_ip6")):
+        put(near, Filter(filename=str(tmp_path / "mine.bpf.o")))
     assert verdicts(near) == RIGHT
 
 
@@ -155,5 +159,5 @@ def test_lists_of_another_version() -> None:
     file = io.BytesIO()
     lists._replace(rows=lists.rows | {(DROP, 4): np.zeros(1, [("upper", "u8")])}).write(file)
     file.seek(0)
-    with pytest.raises(DataError, match="of another version"):
+    with pytest.raises(DataError, match="were written by another version"):
         Lists.read(file)

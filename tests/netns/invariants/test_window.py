@@ -9,7 +9,6 @@ from ecbpf.chain.attach import attach, attach_nop
 from ecbpf.chain.counters import read
 from ecbpf.chain.occupant import find_root
 from ecbpf.chain.slots import put
-from ecbpf.chain.status import status
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.uapi import XDP_DROP
 from ecbpf.kernel.xdp import NATIVE, create_link
@@ -19,6 +18,7 @@ from tests.support.flood import Flood
 from tests.support.pair import Pair
 from tests.support.shell import sh
 from tests.support.slots import Verdict
+from tests.support.status import root_status
 
 REPLACEMENTS = int(os.environ.get("ECBPF_REPLACEMENTS", "100"))
 
@@ -51,8 +51,8 @@ def test_a_hundred_replacements_of_root_and_subprogram_let_nothing_through(
             put(pair.near, Verdict(2, build("chain/verdicts"), XDP_DROP))
     assert flood.leaked() == 0
     assert flood.sent > 100 * REPLACEMENTS
-    state = status([pair.near])[pair.near]
-    assert sum(state["statistics"].values()) == flood.on_the_wire, "no frame lost, none counted twice"
+    state = root_status(pair.near)
+    assert sum(state.counts.values()) == flood.on_the_wire, "no frame lost, none counted twice"
     assert read(find_root(pair.near), 2)["XDP_DROP"] == flood.on_the_wire
 
 
@@ -78,7 +78,7 @@ def test_a_stranger_that_is_replaced_by_force_leaves_no_gap(
         marker = flood.sent
         while flood.sent < marker + 1000:
             pass
-    passed = sum(status([pair.near])[pair.near]["statistics"].values())
+    passed = sum(root_status(pair.near).counts.values())
     assert 0 < passed < flood.sent
     assert flood.leaked() == passed
     if link is not None:

@@ -10,7 +10,7 @@ from ecbpf.errors import DataError, EcbpfError, MissingError
 from ecbpf.lab.namespace import inside_namespace
 from ecbpf.netdev.addresses import addresses_of
 from ecbpf.netdev.interfaces import index_of, names
-from ecbpf.netdev.links import link_of, links, port_of
+from ecbpf.netdev.links import egress_of, link_of, links
 from tests.support.pair import Pair
 from tests.support.shell import sh
 
@@ -34,8 +34,8 @@ def test_a_veth_in_a_bridge(pair: Pair, near: str) -> None:
     every = links()
     assert list(every) == names()
     assert (every[near].master, every[near].master_kind) == ("br0", "bridge")
-    assert port_of(near, every) == (index_of(near), 0)
-    assert port_of("br0", every) == (index_of("br0"), 0)
+    assert egress_of(near, every) == (index_of(near), 0)
+    assert egress_of("br0", every) == (index_of("br0"), 0)
 
 
 def test_only_this_namespaces_interfaces(pair: Pair, near: str) -> None:

@@ -5,17 +5,10 @@ import re
 
 import pytest
 
+from ecbpf.cli.classic.xdp_bypass_ipvs import build_parser
 from ecbpf.errors import EcbpfError, UsageError
 from ecbpf.fastpath.programs import made_for, sets_for
-from ecbpf.fastpath.settings import (
-    DEFAULTS,
-    NAMES,
-    TABLE,
-    check_together,
-    measured,
-    parse_inbound,
-    parse_settings,
-)
+from ecbpf.fastpath.settings import TABLE, check_together, measured
 from ecbpf.kernel.object import Object
 from ecbpf.netdev.links import NetLink
 from ecbpf.paths import object_path
@@ -26,7 +19,7 @@ _NUMBERS = {
     "sample_seconds": (1, 899, "number of seconds"),
     "rx_cpus": (1, 1024, "number of CPUs"),
     "rps_cpus": (1, 1024, "number of CPUs"),
-    "max_resets_pps": (0, 2**32 - 1, "number of packets a second"),
+    "max_resets_pps": (0, 2**32 - 1, "number of packets per second"),
     "inbound_spike": (0, 999, "percentage"),
     "inbound_max": (1, 1000, "percentage"),
     "wrap_packets": (128, 65536, "number of packets"),
@@ -38,35 +31,38 @@ _NO_NUMBERS = ("", "on", "1.5", "1e3", "0x10", "+1", " 1", "1 ", "1_000", "\u066
 @pytest.mark.parametrize("name", _SWITCHES)
 def test_switches(name: str) -> None:
     for word in ("true", "on", "yes", "1", "ON", "True"):
-        assert parse_settings([f"{name}={word}"]) == {name: True}
+        assert TABLE.parse([f"{name}={word}"]) == {name: True}
     for word in ("false", "off", "no", "0", "OFF"):
-        assert parse_settings([f"{name}={word}"]) == {name: False}
+        assert TABLE.parse([f"{name}={word}"]) == {name: False}
     for word in ("", "2", "maybe", " on", "on ", "on=off"):
         with pytest.raises(UsageError, match=rf"^{name}=.*: neither on nor off; {name}=on or {name}=off$"):
-            parse_settings([f"{name}={word}"])
+            TABLE.parse([f"{name}={word}"])
 
 
 @pytest.mark.parametrize("name", _NUMBERS)
 def test_numbers(name: str) -> None:
     low, high, what = _NUMBERS[name]
     for number in (low, low + 1, high - 1, high):
-        assert parse_settings([f"{name}={number}"]) == {name: number}
+        assert TABLE.parse([f"{name}={number}"]) == {name: number}
     for word in (str(low - 1), str(high + 1), "-1", "4294967296", *_NO_NUMBERS):
-        with pytest.raises(UsageError, match=rf": no {what}; give {low} to {high}$"):
-            parse_settings([f"{name}={word}"])
+        with pytest.raises(UsageError, match=rf": not a valid {what}; give {low} to {high}$"):
+            TABLE.parse([f"{name}={word}"])
 
 
 def test_the_vlan() -> None:
     for number in (-1, 1, 2, 4093, 4094):
-        assert parse_settings([f"vlan={number}"]) == {"vlan": number}
+        assert TABLE.parse([f"vlan={number}"]) == {"vlan": number}
     for word in ("-2", "4095", "65536", *_NO_NUMBERS):
-        with pytest.raises(UsageError, match=r": no VLAN id; give -1 \(the one that IPVS uses\) to 4094$"):
-            parse_settings([f"vlan={word}"])
+        with pytest.raises(
+            UsageError, match=r": not a valid VLAN ID; give 1 to 4094, or -1 \(the VLAN that IPVS uses\)$"
+        ):
+            TABLE.parse([f"vlan={word}"])
     for word in ("0", "00", "-0"):
         with pytest.raises(
-            UsageError, match=r"^vlan=0: no VLAN id; give 1 to 4094, or -1: the one that IPVS uses$"
+            UsageError,
+            match=rf"^vlan={word}: not a valid VLAN ID; give 1 to 4094, or -1 \(the VLAN that IPVS uses\)$",
         ):
-            parse_settings([f"vlan={word}"])
+            TABLE.parse([f"vlan={word}"])
 
 
 def test_the_inbound_limit() -> None:
@@ -81,48 +77,48 @@ def test_the_inbound_limit() -> None:
         "1+999+1000": (1, 999, 1000),
     }.items():
         wanted = dict(zip(names, numbers, strict=False))
-        assert parse_inbound(text) == parse_settings([f"inbound_pps={text}"]) == wanted
+        assert TABLE.parse([f"inbound_pps={text}"]) == wanted
     for text, says in {
-        "": "inbound_pps=: no number of packets a second; give 1 to 1000000000",
-        "0": "inbound_pps=0: no number of packets a second; give 1 to 1000000000",
-        "1000000001": "inbound_pps=1000000001: no number of packets a second",
-        "5%": "inbound_pps=5%: no number of packets a second",
-        "1+": "inbound_spike=: no percentage; give 0 to 999",
-        "1+%": "inbound_spike=: no percentage",
-        "1+5%%": "inbound_spike=5%: no percentage",
-        "1+-1": "inbound_spike=-1: no percentage",
-        "1+1000": "inbound_spike=1000: no percentage",
-        "1++5": "inbound_spike=: no percentage",
-        "1+5+": "inbound_max=: no percentage; give 1 to 1000",
-        "1+5+0": "inbound_max=0: no percentage",
-        "1+5+1001": "inbound_max=1001: no percentage",
+        "": "inbound_pps=: not a valid number of packets per second; give 1 to 1000000000",
+        "0": "inbound_pps=0: not a valid number of packets per second; give 1 to 1000000000",
+        "1000000001": "inbound_pps=1000000001: not a valid number of packets per second",
+        "5%": "inbound_pps=5%: not a valid number of packets per second",
+        "1+": "inbound_spike=: not a valid percentage; give 0 to 999",
+        "1+%": "inbound_spike=: not a valid percentage",
+        "1+5%%": "inbound_spike=5%: not a valid percentage",
+        "1+-1": "inbound_spike=-1: not a valid percentage",
+        "1+1000": "inbound_spike=1000: not a valid percentage",
+        "1++5": "inbound_spike=: not a valid percentage",
+        "1+5+": "inbound_max=: not a valid percentage; give 1 to 1000",
+        "1+5+0": "inbound_max=0: not a valid percentage",
+        "1+5+1001": "inbound_max=1001: not a valid percentage",
         "1+2+3+4": "inbound_pps=1+2+3+4: more than three numbers; PPS[+SPIKE[+MAX]]",
     }.items():
         with pytest.raises(UsageError, match=rf"^{re.escape(says)}"):
-            parse_inbound(text)
+            TABLE.parse([f"inbound_pps={text}"])
 
 
 @pytest.mark.parametrize("text", ["", "=", "udp", "frobs=1", "UDP=on", " udp=on", "=on", "frobs", "vlan -1"])
 def test_what_is_no_setting(text: str) -> None:
     with pytest.raises(
-        UsageError, match=r"no setting of the fast path; NAME=VALUE; names: monitor, limit_rates, redirect, "
+        UsageError, match=r"not a setting of the fast path; NAME=VALUE; names: monitor, limit_rates, redirect, "
     ):
-        parse_settings([text])
+        TABLE.parse([text])
 
 
 def test_several_at_once() -> None:
-    assert parse_settings([]) == {}
+    assert TABLE.parse([]) == {}
     wanted = {"udp": True, "inbound_pps": 9, "inbound_spike": 1, "vlan": 7}
-    assert parse_settings(["udp=on", "inbound_pps=9+1", "vlan=7"]) == wanted
-    assert parse_settings(["vlan=7", "vlan=8"]) == {"vlan": 8}, "the last one counts"
+    assert TABLE.parse(["udp=on", "inbound_pps=9+1", "vlan=7"]) == wanted
+    assert TABLE.parse(["vlan=7", "vlan=8"]) == {"vlan": 8}, "the last one counts"
     with pytest.raises(UsageError, match=r"^vlan=x: "):
-        parse_settings(["udp=on", "vlan=x"])
+        TABLE.parse(["udp=on", "vlan=x"])
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"sample_seconds": 60}, "sample_seconds=60: not below inactive_seconds, which is 60; a flow has to be"),
+        ({"sample_seconds": 60}, "sample_seconds=60: not below inactive_seconds, which is 60; a flow must be"),
         ({"sample_seconds": 899}, "sample_seconds=899: not below inactive_seconds, which is 60; "),
         ({"inactive_seconds": 1}, "sample_seconds=1: not below inactive_seconds, which is 1; "),
         ({"inbound_spike": 50}, "inbound_spike=50: not below inbound_max, which is 50; inbound_pps=PPS+SPIKE+MAX"),
@@ -131,7 +127,7 @@ def test_several_at_once() -> None:
 )
 def test_what_does_not_go_together(changes: dict[str, int], says: str) -> None:
     with pytest.raises(UsageError, match=f"^{re.escape(says)}"):
-        check_together(DEFAULTS | changes)
+        check_together(TABLE.defaults | changes)
 
 
 def test_what_does_go_together() -> None:
@@ -143,29 +139,43 @@ def test_what_does_go_together() -> None:
         {"inbound_spike": 999, "inbound_max": 1000},
         {"inbound_spike": 0, "inbound_max": 1},
     ):
-        check_together(DEFAULTS | changes)
+        check_together(TABLE.defaults | changes)
 
 
 @pytest.mark.parametrize("program", ["fastpath_egress", "fastpath_ingress"])
 def test_the_defaults_are_those_of_the_c(program: str) -> None:
     with Object.open(object_path(program)) as built:
-        values = {name: getattr(built.globals, name) for name in DEFAULTS}
+        values = {name: getattr(built.globals, name) for name in TABLE.defaults}
         section = built.btf.find(".data.settings", "DATASEC")
         assert section is not None
-        assert sorted(name for name, _, _ in built.btf.layout(section)) == sorted(NAMES)
-    assert values == DEFAULTS
-    assert [type(value) for value in values.values()] == [type(value) for value in DEFAULTS.values()]
+        assert sorted(name for name, _, _ in built.btf.layout(section)) == sorted(TABLE.rows)
+    assert values == TABLE.defaults
+    assert [type(value) for value in values.values()] == [type(value) for value in TABLE.defaults.values()]
+
+
+def test_every_setting_says_what_it_is() -> None:
+    flags = {flag for action in build_parser()._actions for flag in action.option_strings}
+    for name, row in TABLE.rows.items():
+        assert row.name == name
+        assert row.help
+        assert not row.flag or row.flag in flags
+    assert TABLE.rows["vlan"].range == "1 to 4094, or -1 (the VLAN that IPVS uses)"
+    assert {name for name, row in TABLE.rows.items() if row.shown_default == "as the machine has"} == {
+        *("rx_cpus", "rps_cpus")
+    }
 
 
 def test_those_of_the_issue() -> None:
     wanted = {"inactive_seconds": 60, "sample_seconds": 1, "max_resets_pps": 4000, "inbound_pps": 8_000_000}
     wanted |= {"inbound_spike": 5, "inbound_max": 50, "wrap_packets": 4096, "vlan": -1}
-    assert DEFAULTS | wanted | dict.fromkeys(_SWITCHES, False) == DEFAULTS
-    assert set(_SWITCHES) | set(_NUMBERS) | {"vlan", "inbound_pps"} == set(NAMES)
+    assert TABLE.defaults | wanted | dict.fromkeys(_SWITCHES, False) == TABLE.defaults
+    assert set(_SWITCHES) | set(_NUMBERS) | {"vlan", "inbound_pps"} == set(TABLE.rows)
 
 
 def test_a_version_without_the_setting() -> None:
-    with pytest.raises(EcbpfError, match=r"^udp: the fast path is of a version without this setting; "):
+    with pytest.raises(
+        EcbpfError, match=r"^udp: the running version of the fast path does not have this setting; "
+    ):
         TABLE.check(["monitor"], {"monitor": True, "udp": True})
 
 
@@ -178,6 +188,6 @@ def test_what_is_measured() -> None:
 
 
 @pytest.mark.parametrize("flows", [1, 3, 4, 5, 1000, 1_000_000, 2**28])
-def test_a_table_has_two_places_a_flow(flows: int) -> None:
+def test_a_table_has_two_entries_per_flow(flows: int) -> None:
     assert sets_for(flows) * 8 >= 2 * flows
     assert flows <= made_for(sets_for(flows)) < flows + 4

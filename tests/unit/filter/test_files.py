@@ -95,31 +95,31 @@ NO_ADDRESS = "not an IP address; for instance 192.0.2.7 or 2001:db8::7"
 PLAIN = "no #, control characters or blanks around it; give plain text"
 BAD: list[tuple[bytes, str]] = [
     (b"x", f"'x': {NO_ADDRESS}"),
-    (b"10.0.0.0/", "'10.0.0.0/': '' is no length of a prefix; give 0 to 32"),
+    (b"10.0.0.0/", "'10.0.0.0/': '' is not a valid prefix length; give 0 to 32"),
     (b"/8", f"'': {NO_ADDRESS}"),
-    (b"10.0.0.0/33", "'10.0.0.0/33': '33' is no length of a prefix; give 0 to 32"),
-    (b"::/129 tag", "'::/129': '129' is no length of a prefix; give 0 to 128"),
-    (b"10.0.0.0/-1", "'10.0.0.0/-1': '-1' is no length of a prefix; give 0 to 32"),
-    (b"10.0.0.0/2_4", "'10.0.0.0/2_4': '2_4' is no length of a prefix; give 0 to 32"),
-    (b"10.0.0.0/0024", "'10.0.0.0/0024': '0024' is no length of a prefix; give 0 to 32"),
-    ("10.0.0.0/２4".encode(), "'10.0.0.0/２4': '２4' is no length of a prefix; give 0 to 32"),  # noqa: RUF001
-    (b"10.0.0.0/8/8", "'10.0.0.0/8/8': '8/8' is no length of a prefix; give 0 to 32"),
-    (b"10.0.0.0/:8", "'10.0.0.0/:8': ':8' is no length of a prefix; give 0 to 32"),
-    (b"10.0.0.0/255.0.0.0", "'10.0.0.0/255.0.0.0': '255.0.0.0' is no length of a prefix; give 0 to 32"),
+    (b"10.0.0.0/33", "'10.0.0.0/33': '33' is not a valid prefix length; give 0 to 32"),
+    (b"::/129 tag", "'::/129': '129' is not a valid prefix length; give 0 to 128"),
+    (b"10.0.0.0/-1", "'10.0.0.0/-1': '-1' is not a valid prefix length; give 0 to 32"),
+    (b"10.0.0.0/2_4", "'10.0.0.0/2_4': '2_4' is not a valid prefix length; give 0 to 32"),
+    (b"10.0.0.0/0024", "'10.0.0.0/0024': '0024' is not a valid prefix length; give 0 to 32"),
+    ("10.0.0.0/２4".encode(), "'10.0.0.0/２4': '２4' is not a valid prefix length; give 0 to 32"),  # noqa: RUF001
+    (b"10.0.0.0/8/8", "'10.0.0.0/8/8': '8/8' is not a valid prefix length; give 0 to 32"),
+    (b"10.0.0.0/:8", "'10.0.0.0/:8': ':8' is not a valid prefix length; give 0 to 32"),
+    (b"10.0.0.0/255.0.0.0", "'10.0.0.0/255.0.0.0': '255.0.0.0' is not a valid prefix length; give 0 to 32"),
     (b"10.0.0/8", f"'10.0.0': {NO_ADDRESS}"),
     (b"10.0.0.01", f"'10.0.0.01': {NO_ADDRESS}"),
     (b"fe80::1%lo", f"'fe80::1%lo': {NO_ADDRESS}"),
     (b"10.0.0.0\0/8", f"'10.0.0.0\\x00': {NO_ADDRESS}"),
     (b"\xef\xbb\xbf10.0.0.0", f"'\\ufeff10.0.0.0': {NO_ADDRESS}"),
-    ("10.0.0.0/8\xa0tag".encode(), "'10.0.0.0/8\\xa0tag': '8\\xa0tag' is no length of a prefix; give 0 to 32"),
+    ("10.0.0.0/8\xa0tag".encode(), "'10.0.0.0/8\\xa0tag': '8\\xa0tag' is not a valid prefix length; give 0 to 32"),
     ("\x85".encode(), f"'\\x85': {NO_ADDRESS}"),
     (b"10.0.0.0\x0b10.0.0.0", f"'10.0.0.0\\x0b10.0.0.0': {NO_ADDRESS}"),
     (b"10.0.0.0\r10.0.0.1", f"'10.0.0.0\\r10.0.0.1': {NO_ADDRESS}"),
     (
         b"::ffff:192.0.2.7",
-        "::ffff:192.0.2.7: an IPv4 address mapped into IPv6, which no packet has; say 192.0.2.7",
+        "::ffff:192.0.2.7: an IPv4-mapped IPv6 address, which no packet carries; give 192.0.2.7",
     ),
-    (b"::ffff:0:0/96", "::ffff:0:0: an IPv4 address mapped into IPv6, which no packet has; say 0.0.0.0"),
+    (b"::ffff:0:0/96", "::ffff:0:0: an IPv4-mapped IPv6 address, which no packet carries; give 0.0.0.0"),
     (b"10.0.0.0/8 " + 64 * b"x", f"tag '{64 * 'x'}': too long: 64 bytes; 63 at most"),
     (b"10.0.0.0/8 " + 32 * "ö".encode(), f"tag '{32 * 'ö'}': too long: 64 bytes; 63 at most"),
     (b"10.0.0.0/8 a\tb", f"tag 'a\\tb': {PLAIN}"),
@@ -132,8 +132,8 @@ BAD: list[tuple[bytes, str]] = [
     (b"10.0.0.0/8 # K\xf6ln", "byte 0xf6: not UTF-8; give a text file in UTF-8"),
     (b"10.0.0.0/8 \xed\xa0\x80", "byte 0xed: not UTF-8; give a text file in UTF-8"),
     (b"10.0.0.0/8 \xc3", "byte 0xc3: not UTF-8; give a text file in UTF-8"),
-    (b"#" + 32768 * "ö".encode(), "more than 65536 bytes: no line is so long; give a file of prefixes"),
-    (b"#" + 65536 * b"x", "more than 65536 bytes: no line is so long; give a file of prefixes"),
+    (b"#" + 32768 * "ö".encode(), "more than 65536 bytes: too long for a line; give a file of prefixes"),
+    (b"#" + 65536 * b"x", "more than 65536 bytes: too long for a line; give a file of prefixes"),
     (b"10.0.0.0/" + 5000 * b"8", f"'10.0.0.0/{110 * '8'}...; give 0 to 32"),
 ]
 
@@ -185,7 +185,7 @@ def test_fails_early_without_line_ends() -> None:
             return len(buffer)
 
     endless = Endless()
-    with pytest.raises(DataError, match="some, line 1: more than 65536 bytes: no line is so long"):
+    with pytest.raises(DataError, match="some, line 1: more than 65536 bytes: too long for a line"):
         read_prefixes(io.BufferedReader(endless), "some", time=0)
     assert endless.taken < 4 * files.CHUNK_BYTES
 
@@ -199,7 +199,7 @@ def test_garbage() -> None:
 
 def test_the_odd_blanks_are_all_that_split_takes_for_one() -> None:
     blanks = {character for character in map(chr, range(0x110000)) if character.isspace()}
-    assert blanks == {*files._ODD_BLANKS, " ", "\t", "\n"}
+    assert blanks == {*files._OTHER_BLANKS, " ", "\t", "\n"}
 
 
 @pytest.mark.parametrize("size", [1, 12, 13, 24, 30, 1000])

@@ -62,7 +62,7 @@ def numbers(address: IPv4Address | IPv6Address) -> tuple[int, int]:
 def test_addresses(address: IPv4Address | IPv6Address, write: type[str]) -> None:
     text = write(address)
     if is_mapped(address):
-        with pytest.raises(DataError, match="an IPv4 address mapped into IPv6"):
+        with pytest.raises(DataError, match="an IPv4-mapped IPv6 address"):
             parse_address(text)
         return
     parsed = parse_address(text)
@@ -131,15 +131,15 @@ BAD = [
     ("localhost", f"'localhost': {NO_ADDRESS}"),
     (
         "::ffff:10.0.0.1/128",
-        "::ffff:10.0.0.1: an IPv4 address mapped into IPv6, which no packet has; say 10.0.0.1",
+        "::ffff:10.0.0.1: an IPv4-mapped IPv6 address, which no packet carries; give 10.0.0.1",
     ),
-    ("10.0.0.0/", "'10.0.0.0/': '' is no length of a prefix; give 0 to 32"),
-    ("10.0.0.0/33", "'10.0.0.0/33': '33' is no length of a prefix; give 0 to 32"),
-    ("10.0.0.0/ 8", "'10.0.0.0/ 8': ' 8' is no length of a prefix; give 0 to 32"),
-    ("10.0.0.0/1_0", "'10.0.0.0/1_0': '1_0' is no length of a prefix; give 0 to 32"),
-    ("10.0.0.0/８", "'10.0.0.0/８': '８' is no length of a prefix; give 0 to 32"),  # noqa: RUF001
-    ("::/129", "'::/129': '129' is no length of a prefix; give 0 to 128"),
-    ("::/" + 5000 * "1", f"'::/{5000 * '1'}': '{5000 * '1'}' is no length of a prefix; give 0 to 128"),
+    ("10.0.0.0/", "'10.0.0.0/': '' is not a valid prefix length; give 0 to 32"),
+    ("10.0.0.0/33", "'10.0.0.0/33': '33' is not a valid prefix length; give 0 to 32"),
+    ("10.0.0.0/ 8", "'10.0.0.0/ 8': ' 8' is not a valid prefix length; give 0 to 32"),
+    ("10.0.0.0/1_0", "'10.0.0.0/1_0': '1_0' is not a valid prefix length; give 0 to 32"),
+    ("10.0.0.0/８", "'10.0.0.0/８': '８' is not a valid prefix length; give 0 to 32"),  # noqa: RUF001
+    ("::/129", "'::/129': '129' is not a valid prefix length; give 0 to 128"),
+    ("::/" + 5000 * "1", f"'::/{5000 * '1'}': '{5000 * '1'}' is not a valid prefix length; give 0 to 128"),
 ]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ecbpf.filter.cover import disjoint, subtract
 from ecbpf.filter.prefix import BITS, Prefix, Rows
-from ecbpf.filter.rows import covering, find, merged, place, rows_of, sort_order, without
+from ecbpf.filter.rows import covering, find, lower_bound, merged, rows_of, sort_order, without
 from tests.oracle.prefixes import Pairs, PrefixSet, edges, random_holes, random_prefixes
 
 Triple = tuple[int, int, int]  # number of 128 bits, length, tag
@@ -85,14 +85,14 @@ def test_merged_keeps_the_last(lists: tuple[list[Triple], list[Triple]]) -> None
 
 @given(two_lists)
 @quick
-def test_find_and_place(lists: tuple[list[Triple], list[Triple]]) -> None:
+def test_find_and_lower_bound(lists: tuple[list[Triple], list[Triple]]) -> None:
     rows = sorted_rows(lists[0])
     listed = pairs(rows)
     for number, length in listed + [(number, length) for number, length, _ in lists[1]]:
         wanted = listed.index((number, length)) if (number, length) in listed else None
         assert find(rows, prefix(number, length)) == wanted
         before = sum(each < (number, length) for each in listed)
-        assert place(rows, number >> 64, number & (1 << 64) - 1, length) == before
+        assert lower_bound(rows, number >> 64, number & (1 << 64) - 1, length) == before
 
 
 @given(one_list)

@@ -5,16 +5,19 @@ import ctypes
 import pytest
 
 from ecbpf.errors import EcbpfError, UsageError
-from ecbpf.filter.settings import DEFAULTS, SECTION, check_settings, parse_setting, read_settings, write_settings
+from ecbpf.filter.subprogram import Filter
 from ecbpf.kernel.globals import Globals
 from ecbpf.kernel.object import Object
-from ecbpf.paths import object_path
+from ecbpf.subprogram.settings import SECTION
+
+TABLE = Filter.table
+DEFAULTS = TABLE.defaults
 
 
 @pytest.fixture
 def live() -> Globals:
     """The settings of the program as it is before it is loaded."""
-    with Object.open(object_path("filter")) as found:
+    with Object.open(Filter.object) as found:
         section = found.btf.find(SECTION, "DATASEC")
         assert section is not None
         memory = ctypes.create_string_buffer(section.size_or_type)
@@ -28,45 +31,47 @@ def live() -> Globals:
 @pytest.mark.parametrize("name", [name for name, value in DEFAULTS.items() if isinstance(value, bool)])
 def test_switches(name: str) -> None:
     for word in ("true", "on", "yes", "1", "ON", "True"):
-        assert parse_setting(f"{name}={word}") == (name, True)
+        assert TABLE.parse([f"{name}={word}"]) == {name: True}
     for word in ("false", "off", "no", "0", "OFF"):
-        assert parse_setting(f"{name}={word}") == (name, False)
+        assert TABLE.parse([f"{name}={word}"]) == {name: False}
     for word in ("", "2", "maybe", " on", "on ", "on=off"):
         with pytest.raises(UsageError, match=rf"^{name}=.*: neither on nor off; {name}=on or {name}=off$"):
-            parse_setting(f"{name}={word}")
+            TABLE.parse([f"{name}={word}"])
 
 
 def test_numbers() -> None:
-    assert parse_setting("ptb_max_pps=0") == ("ptb_max_pps", 0)
-    assert parse_setting("ptb_max_pps=0020") == ("ptb_max_pps", 20)
-    assert parse_setting("ptb_max_pps=4294967295") == ("ptb_max_pps", 2**32 - 1)
+    assert TABLE.parse(["ptb_max_pps=0"]) == {"ptb_max_pps": 0}
+    assert TABLE.parse(["ptb_max_pps=0020"]) == {"ptb_max_pps": 20}
+    assert TABLE.parse(["ptb_max_pps=4294967295"]) == {"ptb_max_pps": 2**32 - 1}
+    message = r": not a valid number of packets per second; give 0 \(off\) to 4294967295$"
     for word in ("-1", "4294967296", "", "on", "1.5", "1e3", "0x10", "+1", " 1", "1_000", "\u0663", "9" * 5000):
-        with pytest.raises(UsageError, match=r": no number of packets a second; give 0 \(off\) to 4294967295$"):
-            parse_setting(f"ptb_max_pps={word}")
+        with pytest.raises(UsageError, match=message):
+            TABLE.parse([f"ptb_max_pps={word}"])
 
 
 @pytest.mark.parametrize("text", ["", "=", "frags_drop", "frobs=1", "FRAGS_DROP=on", " frags_drop=on", "=on"])
-def test_what_is_no_setting(text: str) -> None:
-    with pytest.raises(UsageError, match="no setting of the filter; NAME=VALUE; names: frags_drop, ptb_send, "):
-        parse_setting(text)
+def test_what_is_not_a_setting(text: str) -> None:
+    with pytest.raises(UsageError, match="not a setting of the filter; NAME=VALUE; names: frags_drop, ptb_send, "):
+        TABLE.parse([text])
 
 
 def test_defaults(live: Globals) -> None:
-    assert list(read_settings(live).items()) == list(DEFAULTS.items())
-    assert [type(value) for value in read_settings(live).values()] == [type(value) for value in DEFAULTS.values()]
+    assert list(TABLE.read(live).items()) == list(DEFAULTS.items())
+    assert [type(value) for value in TABLE.read(live).values()] == [type(value) for value in DEFAULTS.values()]
 
 
 def test_read_and_write(live: Globals) -> None:
     changes = {"ptb_send": False, "ptb_max_pps": 2**32 - 1}
-    write_settings(live, changes)
-    assert read_settings(live) == DEFAULTS | changes
-    write_settings(live, {})
-    assert read_settings(live) == DEFAULTS | changes
+    TABLE.write(live, changes)
+    assert TABLE.read(live) == DEFAULTS | changes
+    TABLE.write(live, {})
+    assert TABLE.read(live) == DEFAULTS | changes
 
 
 def test_an_older_filter_without_the_setting_is_left_as_it_was(live: Globals) -> None:
-    message = "of_tomorrow: the filter is of a version without this setting; ecbpf filter attach upgrades it"
-    for attempt in (write_settings, check_settings):
+    why = "the running version of the filter does not have this setting"
+    message = f"of_tomorrow: {why}; ecbpf filter attach upgrades it"
+    for attempt in (TABLE.write, TABLE.check):
         with pytest.raises(EcbpfError, match=f"^{message}$"):
             attempt(live, {"ptb_send": False, "of_tomorrow": True})
-    assert read_settings(live) == DEFAULTS
+    assert TABLE.read(live) == DEFAULTS

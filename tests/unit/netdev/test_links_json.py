@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ecbpf.errors import DataError
-from ecbpf.netdev.links import NetLink, links_in, port_of
+from ecbpf.netdev.links import NetLink, egress_of, links_in
 
 # Cut down to some of the fields that the kernel tells of each.
 RECORDS: list[dict[str, Any]] = json.loads("""[
@@ -75,7 +75,7 @@ def test_all_are_there_in_the_kernels_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("interface", "port"),
+    ("interface", "egress"),
     [
         ("eth1", (3, 0)),
         ("eth0", (4, 0)),  # in a bond: any slave may send
@@ -83,24 +83,24 @@ def test_all_are_there_in_the_kernels_order() -> None:
         ("bond0.100", (4, 100)),
         ("storage", (3, 4094)),
         ("eth0.11", (4, 11)),
-        ("veth0", (12, 0)),  # in a bridge, which is no port
+        ("veth0", (12, 0)),  # in a bridge: its own egress interface
         ("br0", (10, 0)),
         ("eth2", (13, 0)),
         ("tunl0", (15, 0)),
     ],
 )
-def test_the_port_behind_an_interface(interface: str, port: tuple[int, int]) -> None:
-    assert port_of(interface, LINKS) == port
+def test_how_packets_of_an_interface_leave(interface: str, egress: tuple[int, int]) -> None:
+    assert egress_of(interface, LINKS) == egress
 
 
 @pytest.mark.parametrize(
     ("interface", "why"),
     [
-        ("storage.7", "storage.7: QinQ: storage, which it lies upon, is a VLAN too"),
-        ("eth0.9", "eth0.9: what this VLAN lies upon is in another network namespace"),
+        ("storage.7", "storage.7: QinQ: storage, the interface below it, is a VLAN too"),
+        ("eth0.9", "eth0.9: the interface below this VLAN is in another network namespace"),
         ("eth9", "eth9: no such interface in this network namespace"),
     ],
 )
-def test_no_port(interface: str, why: str) -> None:
+def test_no_egress_interface(interface: str, why: str) -> None:
     with pytest.raises(DataError, match=why):
-        port_of(interface, LINKS)
+        egress_of(interface, LINKS)

@@ -1,4 +1,4 @@
-"""What goes past IPVS, told by IPVS's own counters as well as by ours; and how much faster that is."""
+"""What goes past IPVS, by IPVS's own counters and by ours; and how much faster that is."""
 
 from collections.abc import Iterator
 
@@ -53,7 +53,7 @@ def test_an_upload_stands_still_in_ipvs(fastpath: FastPath, vip: str) -> None:
 
 @FAMILIES
 def test_a_download_stands_still_in_ipvs(fastpath: FastPath, vip: str) -> None:
-    """Of its ACKs the first ten are IPVS's, and one a second."""
+    """Of its ACKs IPVS gets the first ten, and one per second."""
     fastpath.load()
     ipvs, ours = inbound_packets(vip), fastpath.counts()
     with iperf_servers(vip):
@@ -107,5 +107,5 @@ def test_packets_a_second_beside_ipvs_alone(fastpath: FastPath) -> None:
                 said = iperf(vip, "-u", "-b", "0", "-l", "64", "-t", "2")["end"]["sum"]
             arrived = said["packets"] - said["lost_packets"]
             speeds.append(arrived / said["seconds"])
-        print(f"datagrams a second: IPVS {speeds[0]:.0f}, past it {speeds[1]:.0f}: {speeds[1] / speeds[0]:.2f}")
+        print(f"datagrams per second: IPVS {speeds[0]:.0f}, past it {speeds[1]:.0f}: {speeds[1] / speeds[0]:.2f}")
         assert min(speeds) > 0

@@ -36,7 +36,7 @@ class Running:
             while not self._let_go.is_set() and self._download.read(_PIECE):
                 time.sleep(_CRAWL)
             self._result = self._download.finish()
-        except Exception as error:  # told to who waits for it
+        except Exception as error:  # raised again in finish()
             self._result = error
         finally:
             self._begun.set()

@@ -7,13 +7,13 @@ from ecbpf import lab
 from ecbpf.chain.attach import attach, detach
 from ecbpf.chain.egress import egress_interfaces, take_off_egress
 from ecbpf.chain.pins import locked
-from ecbpf.chain.settings import Settings
 from ecbpf.chain.slots import empty
-from ecbpf.fastpath.director import find_director, look_director
 from ecbpf.fastpath.flows import Flow, read_flows
-from ecbpf.fastpath.load import load_fastpath, unload_fastpath
 from ecbpf.fastpath.programs import EGRESS, SLOT
+from ecbpf.fastpath.running import find_fastpath, look_fastpath
+from ecbpf.fastpath.verbs import attach_fastpath, detach_fastpath
 from ecbpf.lab import Topology
+from ecbpf.subprogram.settings import Values
 
 __all__ = ["FastPath", "fast_path"]
 
@@ -24,7 +24,7 @@ class FastPath:
     """Loads it on the director, and reads what it says; it is on no interface at first."""
 
     def __init__(self, topology: Topology) -> None:
-        (nic,) = (port for wire in topology.wires for port in wire if port.node.runs_ecbpf)
+        (nic,) = (end for wire in topology.wires for end in wire if end.node.runs_ecbpf)
         # IPVS sends to servers by the VLAN's interface, if there is one.
         self.outbound = nic.tagged_name(nic.tagged[0]) if nic.tagged else nic.name
         self.vlan = nic.tagged[0].vlan if nic.tagged else 0
@@ -32,12 +32,12 @@ class FastPath:
     def load(self, **settings: int | bool) -> None:
         """Load it, or reload it where it is."""
         with lab.inside("director/director"):
-            load_fastpath([_NIC], [self.outbound], dict(settings))
+            attach_fastpath([_NIC], [self.outbound], dict(settings))
 
     def unload(self) -> None:
         """Take all of it off."""
         with lab.inside("director/director"):
-            unload_fastpath()
+            detach_fastpath()
 
     def unload_ingress(self) -> None:
         """Leave egress alone there, as no command of its does."""
@@ -52,19 +52,19 @@ class FastPath:
 
     def set(self, *, force: bool = False, **settings: int | bool) -> None:
         """Change settings."""
-        changed: Settings = dict(settings)
+        changed: Values = dict(settings)
         with lab.inside("director/director"):
-            find_director().set(changed, force=force)
+            find_fastpath().set(changed, force=force)
 
     def counts(self) -> dict[str, int]:
         """Its counts by name."""
         with lab.inside("director/director"):
-            return find_director().counters()
+            return find_fastpath().counters()
 
     def flows(self) -> list[Flow]:
-        """The flows that it knows."""
+        """The flows that it has learned."""
         with lab.inside("director/director"):
-            return read_flows(find_director().table)
+            return read_flows(find_fastpath().flow_table)
 
     def flow(self, port: int) -> Flow | None:
         """The flow of a client's port, if it is known."""
@@ -81,6 +81,6 @@ def fast_path(topology: Topology) -> Iterator[FastPath]:
         yield found
     finally:
         with lab.inside("director/director"):
-            if look_director() is not None:
-                unload_fastpath()
+            if look_fastpath() is not None:
+                detach_fastpath()
             detach(_NIC)

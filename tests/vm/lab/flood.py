@@ -36,9 +36,9 @@ def flood(vip: str, flags: int, number: int, seed: int) -> None:
         own = wire.getsockname()[4]
         router = _mac_of_the_router()
         draw = random.Random(seed)
-        for place in range(number):
+        for index in range(number):
             wire.send(router + own + _packet(vip, flags, draw))
-            if place % _BURST == 0:
+            if index % _BURST == 0:
                 time.sleep(0.001)
 
 

@@ -23,7 +23,7 @@ DIRECTOR = "ecbpf-director-director"
 
 
 def key_of(vip: str) -> tuple[str, ...]:
-    """The service of a VIP, as `ipvsadm` is told it."""
+    """The service of a VIP, as arguments of `ipvsadm`."""
     if vip in MARKED_VIP:
         return ("-f", str(MARK), "-6") if ":" in vip else ("-f", str(MARK))
     return ("-t", f"[{vip}]:80" if ":" in vip else f"{vip}:80")

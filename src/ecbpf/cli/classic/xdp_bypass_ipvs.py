@@ -6,10 +6,12 @@ import argparse
 import contextlib
 import sys
 
-from ecbpf.cli import fastpath as commands
+from ecbpf.cli.fastpath import commands
+from ecbpf.cli.fastpath.arguments import ADDRS_IFS, count
 from ecbpf.cli.main import run
-from ecbpf.cli.parser import Parser
+from ecbpf.cli.parser import Parser, seconds
 from ecbpf.errors import UsageError
+from ecbpf.fastpath.settings import TABLE
 
 __all__ = ["build_parser", "main"]
 
@@ -17,8 +19,9 @@ TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ecbpf.chain.settings import Settings
+    from ecbpf.chain.change import Change
     from ecbpf.fastpath.addresses import AddressChange
+    from ecbpf.subprogram.settings import Values
 
 _SWITCH = ("off", "on")
 
@@ -31,11 +34,11 @@ def build_parser() -> Parser:
     verbs.add_argument("-U", "--unload", action="store_true", help="take it off -i and -o, or off all interfaces")
     parser.add_argument("-i", "--inbound-ifs", metavar="IFACES", help="where clients' packets come in")
     parser.add_argument("-o", "--outbound-ifs", metavar="IFACES", help="by which IPVS sends to servers")
-    parser.add_argument("-a", "--addrs-ifs", metavar="IFACES", help=commands.ADDRS_IFS)
+    parser.add_argument("-a", "--addrs-ifs", metavar="IFACES", help=ADDRS_IFS)
     parser.add_argument(
-        "-e", "--excluded-addrs", metavar=("add|del", "A,B"), nargs=2, help="leave these to IPVS, or do so no more"
+        "-e", "--excluded-addrs", metavar=("add|del", "A,B"), nargs=2, help="leave these to IPVS, or stop that"
     )
-    parser.add_argument("-B", "--display-excluded-addrs", action="store_true", help="print those")
+    parser.add_argument("-B", "--display-excluded-addrs", action="store_true", help="print the excluded addresses")
     parser.add_argument("-v", "--vlan", metavar="N", help="of the servers; -1: the one that IPVS uses")
     parser.add_argument("-M", "--monitor-mode", choices=_SWITCH, help="decide and count, divert nothing")
     parser.add_argument("-l", "--limit-rates", choices=_SWITCH, help="drop what is over the limits")
@@ -45,18 +48,22 @@ def build_parser() -> Parser:
         "-p", "--program-array-mode", choices=_SWITCH, default="on", help="off: attach the root array too"
     )
     parser.add_argument("-r", "--inactive-seconds-xdp", metavar="SECONDS", help="of silence, 1 to 900 (60)")
-    parser.add_argument("-s", "--sample-seconds-ipvs", metavar="SECONDS", help="IPVS sees a packet in so many (1)")
+    parser.add_argument(
+        "-s", "--sample-seconds-ipvs", metavar="SECONDS", help="IPVS sees one packet of a flow per SECONDS (1)"
+    )
     parser.add_argument("-c", "--cpus-rx-rps", metavar="RX[,RPS]", help="CPUs that receive, and of the stack")
-    parser.add_argument("-m", "--max-resets-pps", metavar="N", help="RSTs to clients a second (4000)")
+    parser.add_argument("-m", "--max-resets-pps", metavar="N", help="RSTs to clients per second (4000)")
     parser.add_argument(
         "-t",
         "--inbound-pps",
         metavar="PPS[+SPIKE[+MAX]]",
-        help="inbound limit and percent above it (8000000+5+50)",
+        help="inbound limit, and percentages above it (8000000+5+50)",
     )
-    parser.add_argument("-w", "--wrap-packets-count", metavar="N", help="between two looks at the rate (4096)")
-    parser.add_argument("--udp", action="store_true", default=None, help="UDP flows too")
-    parser.add_argument("--decrement-ttl", action="store_true", default=None, help="as a router does")
+    parser.add_argument(
+        "-w", "--wrap-packets-count", metavar="N", help="packets between two measurements of the rate (4096)"
+    )
+    parser.add_argument("--udp", action="store_const", const="on", help="UDP flows too")
+    parser.add_argument("--decrement-ttl", action="store_const", const="on", help="as a router does")
     parser.add_argument(
         "-F",
         "--force",
@@ -90,26 +97,25 @@ def _act(options: argparse.Namespace) -> int:
     ingress, egress = (commands.interfaces_in(text) for text in (options.inbound_ifs, options.outbound_ifs))
     if options.load:
         with _roots(options, ingress) as done:
-            commands.load(ingress, egress, settings, addresses, force=options.force, first=done)
+            commands.attach(ingress, egress, settings, addresses, force=options.force, before=done)
     elif options.unload:
-        commands.unload(ingress, egress)
+        commands.detach(ingress, egress)
     elif settings or options.excluded_addrs:
         commands.change(settings, addresses if options.excluded_addrs else None, force=options.force)
     _show(options, *repetition)
     if options.statsd_enable:
-        sys.stdout.flush()
-        commands.serve(None, None)
+        commands.serve(commands.statsd_at())
     return 0
 
 
 @contextlib.contextmanager
-def _roots(options: argparse.Namespace, interfaces: list[str]) -> Iterator[list[str]]:
+def _roots(options: argparse.Namespace, interfaces: list[str]) -> Iterator[list[Change]]:
     """With -p off: root arrays where there are none, taken back if the block fails. Yields what was done."""
     from ecbpf.chain.attach import attach, check_attach, give_back
     from ecbpf.chain.occupant import look
     from ecbpf.chain.pins import locked
 
-    done: list[str] = []
+    done: list[Change] = []
     how = {"generic": options.skb_mode, "force": options.force}
     with locked(), contextlib.ExitStack() as undo:
         there = {interface: look(interface) for interface in interfaces if options.program_array_mode == "off"}
@@ -117,20 +123,23 @@ def _roots(options: argparse.Namespace, interfaces: list[str]) -> Iterator[list[
         for interface in bare:
             check_attach(interface, **how)
         for interface, occupant in bare.items():
-            done.append(f"{interface}: {attach(interface, **how)}")
+            done.append(attach(interface, **how))
             undo.callback(give_back, interface, occupant)
         yield done
         undo.pop_all()
 
 
-def _show(options: argparse.Namespace, seconds: float | None, count: int | None) -> None:
+def _show(options: argparse.Namespace, pause: float | None, times: int | None) -> None:
     if options.display_excluded_addrs:
-        commands.show_addresses()
+        commands.show_excluded()
     if options.parameters_display:
         commands.show_parameters(as_json=False)
+    if pause is not None:
+        commands.watch(pause, times, flows=options.flows_display_tcp)
+        return
     if options.statistics is not None:
-        commands.show_stats(seconds, count, as_json=False, flows=options.flows_display_tcp)
-    elif options.flows_display_tcp:
+        commands.show_counters(as_json=False)
+    if options.flows_display_tcp:
         commands.show_flows()
 
 
@@ -138,10 +147,7 @@ def _repetition(words: list[str]) -> tuple[float | None, int | None]:
     if len(words) > 2:
         raise UsageError("-S", f"{len(words)} numbers", "-S [SECONDS [COUNT]]")
     try:
-        return (
-            commands.seconds(words[0]) if words else None,
-            commands.count(words[1]) if len(words) > 1 else None,
-        )
+        return (seconds(words[0]) if words else None, count(words[1]) if len(words) > 1 else None)
     except argparse.ArgumentTypeError as error:
         raise UsageError("-S", str(error), "-S [SECONDS [COUNT]]") from None
 
@@ -157,29 +163,16 @@ def _addresses(options: argparse.Namespace) -> AddressChange:
     )
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    from ecbpf.fastpath.settings import parse_settings
-
-    named = {
-        "monitor": options.monitor_mode,
-        "limit_rates": options.limit_rates,
-        "redirect": options.redirect_mode,
-        "vlan": options.vlan,
-        "inactive_seconds": options.inactive_seconds_xdp,
-        "sample_seconds": options.sample_seconds_ipvs,
-        "max_resets_pps": options.max_resets_pps,
-        "inbound_pps": options.inbound_pps,
-        "wrap_packets": options.wrap_packets_count,
-        "udp": options.udp and "on",
-        "decrement_ttl": options.decrement_ttl and "on",
-    }
+def _settings(options: argparse.Namespace) -> Values:
+    given = vars(options)
+    named = {row.name: given[row.flag.strip("-").replace("-", "_")] for row in TABLE.rows.values() if row.flag}
     if options.cpus_rx_rps is not None:
         rx, comma, rps = options.cpus_rx_rps.partition(",")
         named |= {"rx_cpus": rx, "rps_cpus": rps if comma else None}
-    return parse_settings([f"{name}={value}" for name, value in named.items() if value is not None])
+    return TABLE.parse(f"{name}={value}" for name, value in named.items() if value is not None)
 
 
-def _check(options: argparse.Namespace, settings: Settings) -> None:
+def _check(options: argparse.Namespace, settings: Values) -> None:
     """Raise UsageError for flags that do not go together."""
     shows = (
         options.display_excluded_addrs

@@ -6,10 +6,15 @@ import argparse
 import sys
 from contextlib import closing
 
-from ecbpf.cli import filter as commands
+from ecbpf.cli.filter import add_statsd_arguments
 from ecbpf.cli.main import run
+from ecbpf.cli.output import print_changes, set_output
 from ecbpf.cli.parser import Parser, interfaces_of
 from ecbpf.errors import UsageError
+
+TYPE_CHECKING = False  # typing's own costs its import
+if TYPE_CHECKING:
+    from ecbpf.subprogram.settings import Values
 
 __all__ = ["build_parser", "main"]
 
@@ -18,25 +23,25 @@ def build_parser() -> Parser:
     """The command line."""
     parser = Parser(prog="xdp_filter", description="drop sources and fragments: slot 2")
     verbs = parser.add_mutually_exclusive_group()
-    verbs.add_argument("--attach", action="store_true", help="fill the slot, or replace the filter there")
-    verbs.add_argument("--detach", action="store_true", help="empty it: the filter's sets and counts are gone")
+    verbs.add_argument("--attach", action="store_true", help="put the filter in slot 2, or replace it there")
+    verbs.add_argument("--detach", action="store_true", help="take it out, with its sets and counts")
     verbs.add_argument("--status", action="store_true", help="settings, dropped sources, counts")
-    verbs.add_argument("--clear", action="store_true", help="drop no source any more")
+    verbs.add_argument("--clear", action="store_true", help="empty the drop set")
     verbs.add_argument("--clear-status", action="store_true", help="set the counts to zero")
-    verbs.add_argument("--drop", action="store_true", help="drop the sources --ips")
-    verbs.add_argument("--no-drop", action="store_true", help="drop the sources --ips no more")
+    verbs.add_argument("--drop", action="store_true", help="add --ips to the drop set")
+    verbs.add_argument("--no-drop", action="store_true", help="take --ips off the drop set")
     parser.add_argument("--interface", metavar="IFACES", help="one, or several separated by , - or :")
     parser.add_argument("--ips", metavar="A/B,C/D", help="addresses and prefixes, separated by commas")
-    parser.add_argument("--tags", metavar="'T1,T2'", help="with --drop: a tag for each of --ips")
+    parser.add_argument("--tags", metavar="'T1,T2'", help="with --drop: one tag for each of --ips")
     parser.add_argument("--json", action="store_true", help="with --status: as JSON")
     fragments = parser.add_mutually_exclusive_group()
     fragments.add_argument("--frags-drop", action="store_true", default=None, help="drop fragments")
-    fragments.add_argument("--no-frags-drop", action="store_false", dest="frags_drop", help="let them pass")
+    fragments.add_argument("--no-frags-drop", action="store_false", dest="frags_drop", help="let fragments pass")
     parser.add_argument(
-        "--ptb-max-pps", metavar="N", help="Packet Too Big answers a CPU and second at most, 0: none"
+        "--ptb-max-pps", metavar="N", help="Packet Too Big answers per CPU and second at most, 0: none"
     )
     parser.add_argument("--statsd", action="store_true", help="send the counts to statsd, until stopped")
-    commands.add_statsd_arguments(parser, "statsd-")
+    add_statsd_arguments(parser, "statsd-")
     parser.add_argument("--program", metavar="F", default="", help="with --attach: another object of the filter")
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     return parser
@@ -48,52 +53,80 @@ def main() -> int:
 
 
 def _act(options: argparse.Namespace) -> int:
-    commands.set_output()
+    set_output()
     settings = _settings(options)
     _check(options, settings)
     interfaces = interfaces_of(options)
     if not options.statsd:
         _change_or_show(options, interfaces, settings)
         return 0
-    with closing(commands.statsd_at(options.statsd_host, options.statsd_port)) as statsd:
+
+    from ecbpf.cli.filter import statsd_address
+    from ecbpf.filter.running import RunningFilter
+    from ecbpf.filter.subprogram import Filter
+    from ecbpf.metrics.statsd import Statsd
+    from ecbpf.subprogram.service import serve_interfaces
+
+    # Before anything changes: the host may not exist.
+    with closing(Statsd(*statsd_address(options.statsd_host, options.statsd_port))) as statsd:
         _change_or_show(options, interfaces, settings)
         sys.stdout.flush()
-        commands.serve(interfaces, statsd, detach_on_exit=options.statsd_detach_on_exit)
+        detach_on_exit = options.statsd_detach_on_exit
+        print_changes(
+            serve_interfaces(interfaces, Filter, statsd, detach_on_exit=detach_on_exit, made=RunningFilter)
+        )
     return 0
 
 
-def _change_or_show(options: argparse.Namespace, interfaces: list[str], settings: dict[str, bool | int]) -> None:
+def _change_or_show(options: argparse.Namespace, interfaces: list[str], settings: Values) -> None:
+    from ecbpf.filter.subprogram import Filter
+    from ecbpf.subprogram import verbs
+
     if options.attach:
-        commands.attach(interfaces, settings, options.program)
+        print_changes(verbs.attach(interfaces, Filter(settings, options.program)))
     elif options.detach:
-        commands.detach(interfaces)
+        print_changes(verbs.detach(interfaces, Filter))
     elif options.status:
-        commands.show_status(interfaces, as_json=options.json)
-    elif options.clear:
-        commands.clear(interfaces)
+        from ecbpf.cli.filter.show import show_status
+
+        show_status(interfaces, as_json=options.json)
     elif options.clear_status:
-        commands.clear_status(interfaces)
-    elif options.drop:
-        prefixes = commands.comma_separated([options.ips])
-        commands.list_all(interfaces, "drop", prefixes, _tags(options.tags, len(prefixes)), dry_run=False)
-    elif options.no_drop:
-        commands.unlist(interfaces, "drop", commands.comma_separated([options.ips]), dry_run=False)
+        from ecbpf.cli.subprogram import clear
+
+        clear(interfaces, Filter)
+    elif options.clear or options.drop or options.no_drop:
+        _change_set(options, interfaces)
     elif settings:
-        commands.change_settings(interfaces, settings)
+        for change in verbs.change_settings(interfaces, Filter, settings):
+            after, before = (str(value).lower() for value in (change.after, change.before))
+            print(f"{change.interface}: {change.name} is {after}, was {before}")
 
 
-def _settings(options: argparse.Namespace) -> dict[str, bool | int]:
-    from ecbpf.filter.settings import parse_setting
+def _change_set(options: argparse.Namespace, interfaces: list[str]) -> None:
+    from ecbpf.cli.filter import change, comma_separated
 
-    settings: dict[str, bool | int] = {}
+    if options.clear:
+        change.empty(interfaces)
+        return
+    prefixes = comma_separated([options.ips])
+    if options.drop:
+        change.add(interfaces, "drop", prefixes, _tags(options.tags, len(prefixes)))
+    else:
+        change.remove(interfaces, "drop", prefixes)
+
+
+def _settings(options: argparse.Namespace) -> Values:
+    settings: Values = {}
     if options.frags_drop is not None:
         settings["frags_drop"] = options.frags_drop
     if options.ptb_max_pps is not None:
-        settings |= [parse_setting(f"ptb_max_pps={options.ptb_max_pps}")]
+        from ecbpf.filter.subprogram import Filter
+
+        settings |= Filter.table.parse([f"ptb_max_pps={options.ptb_max_pps}"])
     return settings
 
 
-def _check(options: argparse.Namespace, settings: dict[str, bool | int]) -> None:
+def _check(options: argparse.Namespace, settings: Values) -> None:
     """Raise UsageError for flags that do not go together."""
     lists = options.drop or options.no_drop
     others = options.detach or options.status or options.clear or options.clear_status or lists
@@ -125,6 +158,6 @@ def _tags(text: str | None, count: int) -> list[str]:
         raise UsageError(
             f"--tags {text!r}",
             f"tags: {len(tags)}, addresses: {count}",
-            "give a tag for each of --ips; a comma separates them",
+            "give one tag for each of --ips, separated by commas",
         )
     return tags

@@ -1,5 +1,7 @@
 """``xdp_printk``: the classic face of `ecbpf printk`."""
 
+import sys
+
 from ecbpf.cli.main import run
 from ecbpf.cli.parser import Parser, interfaces_of
 
@@ -8,7 +10,7 @@ __all__ = ["build_parser", "main"]
 
 def build_parser() -> Parser:
     """The command line."""
-    parser = Parser(prog="xdp_printk", description="log a line a packet to the trace pipe: slot 6")
+    parser = Parser(prog="xdp_printk", description="log one line per packet to the trace pipe: slot 6")
     verbs = parser.add_mutually_exclusive_group(required=True)
     verbs.add_argument("--attach", action="store_true", help="fill the slot")
     verbs.add_argument("--detach", action="store_true", help="empty it")
@@ -19,13 +21,16 @@ def build_parser() -> Parser:
 
 def main() -> int:
     """Run the command; returns its exit status."""
-    import sys
+    return run(_act, debug="--debug" in sys.argv)
 
-    def act() -> int:
-        from ecbpf.cli import printk
 
-        options = build_parser().parse_args()
-        printk.act("attach" if options.attach else "detach", interfaces_of(options))
-        return 0
+def _act() -> int:
+    options = build_parser().parse_args()
+    interfaces = interfaces_of(options)
 
-    return run(act, debug="--debug" in sys.argv)
+    from ecbpf.cli.output import print_changes
+    from ecbpf.printk import Printk
+    from ecbpf.subprogram import verbs
+
+    print_changes(verbs.attach(interfaces, Printk()) if options.attach else verbs.detach(interfaces, Printk))
+    return 0

@@ -1,4 +1,4 @@
-"""What runs once a second until it is told to stop: the frame of the services of each room."""
+"""What a service needs to do something once a second until it is stopped."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Iterator
 
 from ecbpf.errors import EcbpfError
+from ecbpf.notices import notify
 
-__all__ = ["Complaints", "complain", "every_second", "stop_requests"]
+__all__ = ["Complaints", "every_second", "stop_requests"]
 
 _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[int]:
-    """A file descriptor with something to read once SIGTERM or SIGINT came; they do nothing else until the end.
+    """A file descriptor that becomes readable when SIGTERM or SIGINT comes; the signals do nothing else.
 
-    Not by blocking them: numpy has begun threads before, which would die of them and take the process along.
+    They are not blocked instead: numpy has started threads by then, which would get them and end the process.
     """
     stop, request = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     wakeup = signal.set_wakeup_fd(request, warn_on_full_buffer=False)
@@ -39,13 +39,13 @@ def stop_requests() -> Iterator[int]:
 
 
 def _ignore(_number: int, _frame: object) -> None:
-    """The wakeup descriptor has it."""
+    """The wakeup descriptor has noted the signal."""
 
 
 def every_second(stop: int, seconds: float = 1.0) -> Iterator[None]:
-    """Yields now and then once every so many seconds, until `stop` (see stop_requests()) has something to read.
+    """Yields at once and then every so many seconds, until `stop` (see stop_requests()) has something to read.
 
-    What takes longer than that makes no beats up afterwards.
+    Beats that were missed because one took too long are not made up for.
     """
     following = time.monotonic()
     while not select.select([stop], [], [], max(0.0, following - time.monotonic()))[0]:
@@ -53,13 +53,8 @@ def every_second(stop: int, seconds: float = 1.0) -> Iterator[None]:
         yield
 
 
-def complain(error: Exception) -> None:
-    """Say it on standard error, as a command's error, and go on."""
-    print(f"ecbpf: {error}", file=sys.stderr, flush=True)
-
-
 class Complaints:
-    """Trouble with things, by name, each said once as long as it is the same."""
+    """Errors about things, by name: each is reported once for as long as it stays the same."""
 
     def __init__(self) -> None:
         self._said: dict[str, str] = {}
@@ -69,11 +64,11 @@ class Complaints:
 
     @contextlib.contextmanager
     def about(self, name: str) -> Iterator[None]:
-        """Do something with the thing of that name; EcbpfError and OSError are said, and end here."""
+        """Do something with the thing of that name; an EcbpfError or OSError is reported, and goes no further."""
         try:
             yield
             self._said.pop(name, None)
         except (EcbpfError, OSError) as error:
             if self._said.get(name) != str(error):
-                complain(error)
+                notify(str(error))
             self._said[name] = str(error)

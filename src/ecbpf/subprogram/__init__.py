@@ -1,0 +1,1 @@
+"""The kit: what every subprogram with settings and counters needs. Knows no subprogram by name."""

@@ -1,0 +1,78 @@
+"""The base class of subprograms with settings and counters (docs/subprogram.md)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ecbpf.chain.subprogram import Subprogram
+from ecbpf.errors import DataError
+from ecbpf.kernel.object import Object
+from ecbpf.subprogram.counters import CounterTable
+from ecbpf.subprogram.settings import SECTION, Setting, SettingTable, Values
+
+__all__ = ["StatefulSubprogram"]
+
+
+class StatefulSubprogram(Subprogram):
+    """A subprogram that operators set and watch: it answers attach, detach, status, set, clear and serve.
+
+    Subclass it with, besides what Subprogram needs,
+
+    program: the function in the object; here it may not be left out.
+    command: the command line that its verbs follow, for hints: "ecbpf filter".
+    settings: one row for each variable that operators set; they lie in the section SETTING (setting.h).
+    counters: where its counts are (counter.h), None for no counts.
+    maps: its maps that Python reads or writes besides these; a running version without them is refused.
+    metric: the first part of its gauges' names at statsd; left out: "xdp." and the name.
+
+    `table` is made from the settings, if the class does not bring one.
+    """
+
+    command: ClassVar[str]
+    settings: ClassVar[tuple[Setting, ...]] = ()
+    counters: ClassVar[CounterTable | None] = None
+    maps: ClassVar[tuple[str, ...]] = ()
+    metric: ClassVar[str] = ""
+    table: ClassVar[SettingTable]
+
+    def __init_subclass__(cls) -> None:
+        """Make the table."""
+        super().__init_subclass__()
+        if "table" not in cls.__dict__:
+            cls.table = SettingTable(f"the {cls.name}", f"{cls.command} attach", cls.settings)
+        cls.metric = cls.metric or f"xdp.{cls.name}"
+
+    def __init__(self, values: Values | None = None, filename: str = "") -> None:
+        """values: settings to change, from the first packet on. filename: the object, if not the class' own."""
+        self.values = values or {}
+        if filename:
+            self.object = filename
+
+    def configure(self, new: Object, interface: str) -> None:
+        """See that the object is one of this kind, and set what was asked for. Raises DataError, EcbpfError."""
+        missing = [name for name in self.needed_maps() if name not in new.map_names]
+        if missing:
+            raise DataError(
+                new.name, f"not an object of the {self.name}: it lacks {', '.join(missing)}", "give another file"
+            )
+        self.table.write(new.globals, self.values)
+
+    def placed(self, new: Object) -> None:
+        """Set again what was asked for: the settings that the program has taken over have won."""
+        self.table.write(new.globals, self.values)
+
+    @classmethod
+    def needed_maps(cls) -> tuple[str, ...]:
+        """The maps that Python reads and writes, sections among them."""
+        counters = (cls.counters.map_name,) if cls.counters else ()
+        return (*cls.maps, *counters, *((SECTION,) if cls.settings else ()))
+
+    @classmethod
+    def attach_command(cls, interface: str = "") -> str:
+        """The command line that attaches it, for hints."""
+        return f"{cls.command} attach -i {interface or 'IFACES'}"
+
+    @classmethod
+    def replace_hint(cls, interface: str = "") -> str:
+        """What to do about a running one of another version, for hints."""
+        return f"{cls.attach_command(interface)} replaces it"

@@ -1,0 +1,59 @@
+"""What a subprogram counts, per CPU, by the names of an enum in its C (include/ecbpf/counter.h)."""
+
+from collections.abc import Mapping
+
+from ecbpf.chain.counters import zero
+from ecbpf.kernel.btf import Btf
+from ecbpf.kernel.map import Map
+
+__all__ = ["CounterTable"]
+
+_END = "COUNTERS"
+
+
+class CounterTable:
+    """Where the counts of one subprogram are.
+
+    An enumerator ``TTL_DROPPED`` is the counter "dropped". The last one, ``TTL_COUNTERS``, ends the enum, and its
+    first part is what all begin with. The map has room for more than that, so that a version with more counters
+    shares it with one that has fewer.
+    """
+
+    def __init__(self, map_name: str, enum: str, member: str = "") -> None:
+        """map_name: a per-CPU array as maps_of() names it, one counter per key, the enum's numbers.
+
+        member: where the value under key 0 is a struct, its array of counters.
+        """
+        self.map_name = map_name
+        self._enum = enum
+        self._member = member
+
+    def read(self, maps: Mapping[str, Map], btf: Btf) -> dict[str, int]:
+        """Every count by its name, in the order of the C, added up over the CPUs.
+
+        maps: of the running program. btf: of the program itself; a map that it took over has its first owner's.
+        Raises KernelError.
+        """
+        stats = maps[self.map_name]
+        if self._member:
+            counts = getattr(stats.sum(0), self._member)
+            return {name: counts[key] for name, key in self._names(btf).items()}
+        return {name: stats.sum(key) for name, key in self._names(btf).items()}
+
+    def clear(self, maps: Mapping[str, Map], btf: Btf) -> None:
+        """Set all counts to zero, while packets are being counted. Arguments and errors as read()."""
+        if self._member:
+            zero(maps[self.map_name], 0, self._member)
+            return
+        for key in self._names(btf).values():
+            zero(maps[self.map_name], key)
+
+    def _names(self, btf: Btf) -> dict[str, int]:
+        every = btf.enum(self._enum)
+        prefix = next(name for name in every if name.endswith(_END)).removesuffix(_END)
+        return {_shown(name.removeprefix(prefix)): key for name, key in every.items() if name != f"{prefix}{_END}"}
+
+
+def _shown(name: str) -> str:
+    """In lower case, unless the C itself mixes both."""
+    return name.lower() if name.isupper() else name

@@ -1,0 +1,93 @@
+"""The subprogram that packets meet now: found in its slot, with its settings and counters."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from ecbpf.chain.contents import program_in
+from ecbpf.chain.occupant import find_root, kernel_name, maps_of
+from ecbpf.errors import EcbpfError
+from ecbpf.kernel.btf import Btf
+from ecbpf.kernel.globals import map_globals
+from ecbpf.kernel.map import Map
+from ecbpf.kernel.program import Program
+from ecbpf.subprogram.base import StatefulSubprogram
+from ecbpf.subprogram.settings import SECTION, Values
+
+__all__ = ["Running", "find", "find_as", "missing_maps"]
+
+
+class Running:
+    """Settings and counters of a program that runs. interface: where; "" if it is on several."""
+
+    def __init__(self, kind: type[StatefulSubprogram], interface: str, program: Program) -> None:
+        """program: one of the kind. Raises EcbpfError (a version that lacks a map of the kind), KernelError."""
+        self.kind = kind
+        self.interface = interface
+        self.program = program
+        self.maps: dict[str, Map] = maps_of(program)
+        missing = missing_maps(kind, self.maps)
+        if missing:
+            why = f"the {kind.name} there is of another version: it has no map {missing[0]}"
+            raise EcbpfError(interface or kind.name, why, kind.replace_hint(interface))
+
+    @property
+    def btf(self) -> Btf:
+        """The program's own types; a map that it took over from another version has that version's."""
+        btf = self.maps[".rodata"].btf
+        assert btf is not None  # libbpf loads no constants without
+        return btf
+
+    @property
+    def settings(self) -> Values:
+        """As they are now, by name."""
+        return self.kind.table.read(map_globals(self.maps[SECTION])) if SECTION in self.maps else {}
+
+    def set(self, values: Values) -> None:
+        """Change some settings; to be called under chain.pins.locked(): an upgrade copies them.
+
+        Raises EcbpfError if the running version lacks one; then none is changed.
+        """
+        if values:
+            self.kind.table.write(map_globals(self.maps[SECTION]), values)
+
+    def counters(self) -> dict[str, int]:
+        """The counts since the last clear, by name. Raises KernelError."""
+        return self.kind.counters.read(self.maps, self.btf) if self.kind.counters else {}
+
+    def clear(self) -> None:
+        """Set all counts to zero. Raises KernelError."""
+        if self.kind.counters:
+            self.kind.counters.clear(self.maps, self.btf)
+
+    def refresh(self) -> None:
+        """Called under the lock when this host's addresses may have changed. Does nothing here."""
+
+
+R = TypeVar("R", bound=Running)
+
+
+def find(kind: type[StatefulSubprogram], interface: str) -> Running:
+    """The subprogram of that kind that runs on the interface.
+
+    Raises EcbpfError (no root array, not in its slot, another version), DataError (no such interface),
+    KernelError.
+    """
+    return find_as(Running, kind, interface)
+
+
+def find_as(made: type[R], kind: type[StatefulSubprogram], interface: str) -> R:
+    """find(), as an instance of a subclass of Running. Raises as find()."""
+    program = program_in(find_root(interface), kind.slot)
+    attach = kind.attach_command(interface)
+    if program is None:
+        raise EcbpfError(interface, f"no {kind.name} in slot {kind.slot}", f"attach it: {attach}")
+    if program.name != kernel_name(kind.program):
+        why = f"slot {kind.slot} holds {program.name}, which is not the {kind.name}"
+        raise EcbpfError(interface, why, f"{attach} replaces it")
+    return made(kind, interface, program)
+
+
+def missing_maps(kind: type[StatefulSubprogram], maps: dict[str, Map]) -> list[str]:
+    """The maps that the kind needs and a running program lacks."""
+    return [name for name in kind.needed_maps() if kernel_name(name) not in maps]

@@ -1,0 +1,143 @@
+"""Settings of a subprogram: global variables of its C, by name, as operators type and change them.
+
+One row per setting says everything about it: parsing, checking, help, the table in the docs and completion are
+made from that row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ecbpf.errors import EcbpfError, UsageError
+from ecbpf.kernel.globals import Globals
+
+__all__ = ["SECTION", "Number", "Setting", "SettingChange", "SettingTable", "Switch", "Values", "word"]
+
+SECTION = ".data.settings"  # include/ecbpf/setting.h
+
+Values = dict[str, bool | int]
+
+_WORDS = {"true": True, "on": True, "yes": True, "1": True, "false": False, "off": False, "no": False, "0": False}
+
+
+def word(value: bool | int) -> str:
+    """A value as operators type it: on, off, or a number."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A setting that is on or off.
+
+    name: of its variable in the C. help: one line. flag: of the classic command that sets it, "" for none.
+    """
+
+    name: str
+    default: bool
+    help: str
+    flag: str = ""
+
+    range: ClassVar[str] = "on, off"
+
+    @property
+    def shown_default(self) -> str:
+        """The default, for help and docs."""
+        return word(self.default)
+
+    def parse(self, text: str) -> bool:
+        """on, true, yes, 1; off, false, no, 0. Raises UsageError."""
+        if text.lower() not in _WORDS:
+            raise UsageError(f"{self.name}={text}", "neither on nor off", f"{self.name}=on or {self.name}=off")
+        return _WORDS[text.lower()]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A setting that is a whole number. name, help, flag: as of a Switch.
+
+    unit: what it is, for errors: "number of packets per second". low, high: its range. lowest: what the lowest
+    one means, where that is not a number. measured: what the default depends on, where the machine decides.
+    """
+
+    name: str
+    default: int
+    help: str
+    unit: str
+    low: int
+    high: int
+    lowest: str = ""
+    measured: str = ""
+    flag: str = ""
+
+    @property
+    def range(self) -> str:
+        """The values that it takes."""
+        low = f"{self.low} ({self.lowest})" if self.lowest else f"{self.low}"
+        return f"{low} to {self.high}"
+
+    @property
+    def shown_default(self) -> str:
+        """The default, or what it depends on."""
+        return self.measured or word(self.default)
+
+    def parse(self, text: str) -> int:
+        """The number in decimal digits. Raises UsageError."""
+        digits = text.removeprefix("-") if self.low < 0 else text
+        is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(str(self.high))
+        if not is_number or not self.low <= int(text) <= self.high:
+            raise UsageError(f"{self.name}={text}", f"not a valid {self.unit}", f"give {self.range}")
+        return int(text)
+
+
+Setting = Switch | Number
+
+
+@dataclass(frozen=True)
+class SettingChange:
+    """One setting of one interface ("" where one value is for all of them), before and after."""
+
+    interface: str
+    name: str
+    before: bool | int
+    after: bool | int
+
+
+class SettingTable:
+    """The settings of one subprogram."""
+
+    def __init__(self, owner: str, upgrade: str, rows: Iterable[Setting] = ()) -> None:
+        """owner: whose settings they are, for errors. upgrade: the command that loads a newer version of it."""
+        self.rows = {row.name: row for row in rows}
+        self.defaults: Values = {name: row.default for name, row in self.rows.items()}
+        self._owner = owner
+        self._upgrade = upgrade
+
+    def parse(self, texts: Iterable[str]) -> Values:
+        """Settings by name from texts ``NAME=VALUE``. Raises UsageError."""
+        return dict(self._parse(text) for text in texts)
+
+    def _parse(self, text: str) -> tuple[str, bool | int]:
+        name, equals, value = text.partition("=")
+        if name not in self.rows or not equals:
+            names = f"NAME=VALUE; names: {', '.join(self.rows)}" if self.rows else "it has none"
+            raise UsageError(repr(text), f"not a setting of {self._owner}", names)
+        return name, self.rows[name].parse(value)
+
+    def check(self, known: Container[str], wanted: Values) -> None:
+        """Raise EcbpfError if a running version, which has the `known` settings, lacks a wanted one."""
+        for name in wanted:
+            if name not in known:
+                why = f"the running version of {self._owner} does not have this setting"
+                raise EcbpfError(name, why, f"{self._upgrade} upgrades it")
+
+    def read(self, live: Globals) -> Values:
+        """The settings of a running version, whatever it has. live: its section SECTION."""
+        return {name: getattr(live, name) for name in live}
+
+    def write(self, live: Globals, values: Values) -> None:
+        """Store some, one by one: the next packet meets them. Raises as check(), and then stores none."""
+        self.check(live, values)
+        for name, value in values.items():
+            setattr(live, name, value)
