@@ -95,7 +95,7 @@ def _commit(root: Occupant, slot: int, program: Program) -> None:
         repair(root.interface)
 
 
-def empty(interface: str, slot: int, check: Callable[[str], object] = lambda _interface: None) -> Change:
+def empty(interface: str, slot: int, check: Callable[[str], object] | None = None) -> Change:
     """Empty a slot; its counts stay.
 
     check: called with the interface under the lock, before anything changes; may raise.
@@ -105,7 +105,8 @@ def empty(interface: str, slot: int, check: Callable[[str], object] = lambda _in
     check_slot(slot)
     with locked():
         root = require_root(interface, repair(interface))
-        check(interface)
+        if check is not None:
+            check(interface)
         if not root.maps["xdp_program_arr"].delete(slot):
             raise EcbpfError(interface, f"slot {slot} is empty already", "see ecbpf status")
         repair(interface)

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ecbpf.fastpath.flows import count_flows
+from ecbpf.fastpath.flows import Flow, count_flows, iterate_flows
 from ecbpf.fastpath.programs import made_for
-from ecbpf.fastpath.running import RunningFastPath
+from ecbpf.fastpath.running import RunningFastPath, find_fastpath
 from ecbpf.kernel.map import Map
 from ecbpf.netdev.addresses import IpAddress
 from ecbpf.subprogram.settings import Values
 
-__all__ = ["AddressStatus", "FastPathStatus", "TableStatus", "status_of", "table_status"]
+__all__ = [
+    "AddressStatus",
+    "FastPathStatus",
+    "TableStatus",
+    "fastpath_flows",
+    "fastpath_status",
+    "status_of",
+    "table_status",
+]
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,16 @@ def status_of(running: RunningFastPath) -> FastPathStatus:
         addresses=AddressStatus(addresses.interfaces, addresses.own, addresses.excluded),
         counters=running.counters(),
     )
+
+
+def fastpath_status() -> FastPathStatus:
+    """The status of the fast path of this network namespace. Raises as running.find_fastpath()."""
+    return status_of(find_fastpath())
+
+
+def fastpath_flows(*, by_silence: bool = False, server: str = "") -> Iterator[Flow]:
+    """The flows that it knows, as flows.iterate_flows(). Raises as running.find_fastpath()."""
+    return iterate_flows(find_fastpath().flow_table, by_silence=by_silence, server=server)
 
 
 def table_status(table: Map) -> TableStatus:
