@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Egress of the fast path, at tc: learns flows from what IPVS sends to real servers, and
- * limits the RSTs of this host's stack. Lets everything else by.
+ * Egress of the fast path, at tc: learns flows from the packets that IPVS sends to real
+ * servers, and limits the RSTs of this host's stack. Other packets go on unchanged.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "ecbpf/packet.h"
+#include "ecbpf/time.h"
 #include "fastpath/addresses.h"
 #include "fastpath/clock.h"
 #include "fastpath/counters.h"
@@ -17,26 +18,25 @@
 #include "fastpath/reset_limit.h"
 #include "fastpath/settings.h"
 #include "fastpath/table.h"
-#include "fastpath/transport.h"
 
 #define FAMILY_IP4 2
 #define FAMILY_IP6 10
 
-/* All headers that are read, with two tags and TCP behind IPv6. */
+/* All headers that are read, with two VLAN tags and TCP behind IPv6. */
 #define HEADERS_MAX (ETH_HLEN + 8 + 40 + 20)
 
-/* Set before load. An interface of a VLAN is one on a NIC, and of a bond's too. */
-const volatile __u32 egress_port = 0; /* ifindex of that NIC or bond */
+/* Set before load. Where packets leave by a VLAN interface: the NIC or bond below it. */
+const volatile __u32 egress_ifindex = 0;
 const volatile __u16 egress_vlan = 0;
 
-/* Others' programs may follow (TCX_NEXT is the same number). */
-#define ON TC_ACT_UNSPEC
+/* On to the next program at tc, if there is one (TCX_NEXT is the same number). */
+#define GO_ON TC_ACT_UNSPEC
 
 /*
- * Has IPVS sent this packet, which came in by another NIC or the same? Its destination,
- * a VIP, is this host itself, so routing would not have: either the host forwards
- * nothing, or the route ends here. A packet with a firewall mark may be of a service by
- * mark, whose VIPs only a policy route knows, which this lookup does not see.
+ * Has IPVS sent this packet, which came in by some NIC? Its destination, a VIP, is this
+ * host itself, so plain routing would not have forwarded it: either the host forwards
+ * nothing, or the route ends here. A packet with a firewall mark may belong to a service
+ * by mark: only a policy route knows the VIPs of those, which this lookup does not see.
  */
 static __always_inline bool is_from_ipvs(struct __sk_buff *skb, const union flow_id *id,
 					 bool is_ip4)
@@ -56,18 +56,22 @@ static __always_inline bool is_from_ipvs(struct __sk_buff *skb, const union flow
 	       found == BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
 
-/* server: NULL if no packet of ours could follow this one. */
-static __always_inline void to_server(struct __sk_buff *skb, struct fastpath_cpu *cpu,
-				      const union flow_id *id, bool is_ip4, __u8 flags,
-				      const struct server *server)
+/*
+ * A forwarded packet: learn, confirm, change or end its flow. server: where it goes; NULL
+ * if ingress could not send packets the same way.
+ */
+static __always_inline void note_forwarded(struct __sk_buff *skb,
+					   struct fastpath_cpu *cpu,
+					   const union flow_id *id, bool is_ip4,
+					   __u8 flags, const struct server *server)
 {
-	__u32 now = FASTPATH_TICKS();
-	struct flow_place place;
-	struct flow *flow = flow_find(id, is_ip4, &place);
+	__u32 now = TIME_TICKS();
+	struct flow_position position;
+	struct flow *flow = flow_find(id, is_ip4, &position);
 
 	if (flow && flags & TCP_RST) {
 		fastpath_count(cpu, lru_deletion_RST);
-		flow_end(&place);
+		flow_end(&position);
 		return;
 	}
 	if (flow && server) {
@@ -78,12 +82,12 @@ static __always_inline void to_server(struct __sk_buff *skb, struct fastpath_cpu
 			fastpath_count(cpu, lru_reuse_nonsyns);
 			flow->is_reset = 0;
 		}
-		if (flow_confirm(flow, &place, server, now))
+		if (flow_confirm(flow, &position, server, now))
 			fastpath_count(cpu, server_changes);
 		return;
 	}
 	if (flow)
-		flow_end(&place);
+		flow_end(&position);
 	if (flags & TCP_SYN) {
 		fastpath_count(cpu, lru_miss_out_syn);
 		return;
@@ -94,21 +98,21 @@ static __always_inline void to_server(struct __sk_buff *skb, struct fastpath_cpu
 		return;
 	}
 	fastpath_count(cpu, lru_alloc_nonsyns);
-	flow_learn(id, &place, server, now);
+	flow_learn(id, &position, server, now);
 }
 
-static __always_inline int to_client(struct fastpath_cpu *cpu, const union flow_id *id,
-				     bool is_ip4)
+static __always_inline int limit_reset(struct fastpath_cpu *cpu, const union flow_id *id,
+				       bool is_ip4)
 {
-	struct flow_place place;
-	struct flow *flow = flow_find(id, is_ip4, &place);
+	struct flow_position position;
+	struct flow *flow = flow_find(id, is_ip4, &position);
 
-	return refuse_reset(cpu, flow, FASTPATH_TICKS()) ? TC_ACT_SHOT : ON;
+	return refuse_reset(cpu, flow, TIME_TICKS()) ? TC_ACT_SHOT : GO_ON;
 }
 
 /*
- * The VLAN that a packet leaves in: its tag stands in it, beside it in the skb, or is
- * that of the interface. False: it has several.
+ * The VLAN that a packet leaves in. Its tag is in the packet, beside it in the skb, or
+ * added by the interface. False: there are several tags.
  */
 static __always_inline bool vlan_of(const struct __sk_buff *skb, const struct packet *pkt,
 				    __u16 *vlan)
@@ -123,35 +127,35 @@ static __always_inline bool vlan_of(const struct __sk_buff *skb, const struct pa
 	return tags <= 1;
 }
 
-static __always_inline int plain(struct __sk_buff *skb, struct fastpath_cpu *cpu,
-				 const struct packet *pkt, void *l3, bool is_ip4)
+static __always_inline int take_plain(struct __sk_buff *skb, struct fastpath_cpu *cpu,
+				      const struct packet *pkt, void *l3, bool is_ip4)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	bool is_forwarded = skb->ingress_ifindex != 0;
-	__u8 proto = plain_proto(l3, is_ip4), flags = 0;
-	struct server server = {.port = egress_port};
+	__u8 proto = packet_plain_proto(l3, is_ip4), flags = 0;
+	struct server server = {.ifindex = egress_ifindex};
 	union flow_id id;
 	void *l4;
 
 	if (proto != IPPROTO_TCP && (proto != IPPROTO_UDP || !udp))
-		return ON;
-	l4 = plain_l4(l3, end, is_ip4, proto);
+		return GO_ON;
+	l4 = packet_plain_l4(l3, end, is_ip4, proto);
 	if (!l4)
-		return ON;
+		return GO_ON;
 	if (proto == IPPROTO_TCP)
 		flags = tcp_flags_of(l4);
 	if (!is_forwarded && !(flags & TCP_RST))
-		return ON;
+		return GO_ON;
 	flow_id_of(&id, l3, l4, is_ip4, proto, !is_forwarded);
 	if (!is_forwarded)
-		return to_client(cpu, &id, is_ip4);
+		return limit_reset(cpu, &id, is_ip4);
 
 	if (data + sizeof(server.hop) > end)
-		return ON; /* never: an IP header follows */
+		return GO_ON; /* never: an IP header follows */
 	__builtin_memcpy(&server.hop, data, sizeof(server.hop));
-	to_server(skb, cpu, &id, is_ip4, flags,
-		  vlan_of(skb, pkt, &server.vlan) ? &server : NULL);
-	return ON;
+	note_forwarded(skb, cpu, &id, is_ip4, flags,
+		       vlan_of(skb, pkt, &server.vlan) ? &server : NULL);
+	return GO_ON;
 }
 
 SEC("tc")
@@ -162,23 +166,23 @@ int tc_fastpath_prog(struct __sk_buff *skb)
 	struct packet pkt;
 
 	if (!cpu)
-		return ON;
+		return GO_ON;
 	fastpath_count(cpu, total_pkts_tc_tx);
 	data = (void *)(long)skb->data;
 	end = (void *)(long)skb->data_end;
 	if (data + HEADERS_MAX > end && skb->len > end - data) {
 		if (bpf_skb_pull_data(skb,
 				      skb->len < HEADERS_MAX ? skb->len : HEADERS_MAX))
-			return ON;
+			return GO_ON;
 		data = (void *)(long)skb->data;
 		end = (void *)(long)skb->data_end;
 	}
 	l3 = packet_plain_at(data, end, skb->len, &pkt);
 	if (!l3)
-		return ON;
+		return GO_ON;
 	if (pkt.ethertype == bpf_htons(ETH_P_IP))
-		return plain(skb, cpu, &pkt, l3, true);
-	return plain(skb, cpu, &pkt, l3, false);
+		return take_plain(skb, cpu, &pkt, l3, true);
+	return take_plain(skb, cpu, &pkt, l3, false);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

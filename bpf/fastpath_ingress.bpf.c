@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * Slot 7, ingress of the fast path: packets of flows that egress has learned go straight
- * to their server. IPVS still sees the beginning and the end of each, and one packet in
- * a while; everything else is the kernel's.
+ * to their server. IPVS still gets the beginning and the end of each flow, and a packet
+ * now and then. All other packets go on to the next slot.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #include "ecbpf/chain.h"
+#include "ecbpf/decision.h"
 #include "ecbpf/packet.h"
 #include "fastpath/addresses.h"
 #include "fastpath/answer.h"
@@ -21,15 +22,6 @@
 #include "fastpath/sack.h"
 #include "fastpath/settings.h"
 #include "fastpath/table.h"
-#include "fastpath/transport.h"
-
-/* What a packet ends with; XDP_PASS: it goes on to the next slot. */
-struct decision {
-	__u32 verdict;
-	enum reason reason;
-};
-
-static const struct decision PASS_ON = {XDP_PASS, REASON_NONE};
 
 /* A packet with a plain IP header, and TCP or UDP behind it. */
 struct plain_packet {
@@ -39,8 +31,9 @@ struct plain_packet {
 	__u8 proto;
 };
 
-/* Fragments, options, extension headers, or broken: the kernel's. */
-static __always_inline struct decision odd(struct xdp_md *ctx, struct fastpath_cpu *cpu)
+/* Fragments, options, extension headers and what cannot be parsed are the kernel's. */
+static __always_inline struct decision pass_unusual(struct xdp_md *ctx,
+						    struct fastpath_cpu *cpu)
 {
 	struct packet pkt;
 	enum reason reason = packet_parse_ip(ctx, &pkt);
@@ -56,7 +49,7 @@ static __always_inline struct decision odd(struct xdp_md *ctx, struct fastpath_c
 	return PASS_ON;
 }
 
-static __always_inline struct decision local(struct fastpath_cpu *cpu, bool is_ip4)
+static __always_inline struct decision pass_local(struct fastpath_cpu *cpu, bool is_ip4)
 {
 	if (is_ip4)
 		fastpath_count(cpu, ipv4_inbound_locals);
@@ -65,22 +58,22 @@ static __always_inline struct decision local(struct fastpath_cpu *cpu, bool is_i
 	return PASS_ON;
 }
 
-/* No flow of ours. Does the kernel get it, or is it one too many? */
-static __always_inline struct decision unknown(struct xdp_md *ctx,
-					       struct fastpath_cpu *cpu,
-					       const union flow_id *id,
-					       const struct plain_packet *packet)
+/* A packet of no known flow is the kernel's, unless it is above the inbound limit. */
+static __always_inline struct decision decide_unknown(struct xdp_md *ctx,
+						      struct fastpath_cpu *cpu,
+						      const union flow_id *id,
+						      const struct plain_packet *packet)
 {
 	if (is_multicast(id, packet->is_ip4)) {
 		fastpath_count(cpu, broad_multi_pkts);
 		return PASS_ON;
 	}
 	if (is_local(id))
-		return local(cpu, packet->is_ip4);
+		return pass_local(cpu, packet->is_ip4);
 	if (packet->proto == IPPROTO_TCP && has_sack(ctx, packet->l4))
 		fastpath_count(cpu, suspect_misflows_sack);
 	if (is_above_limit(cpu))
-		return (struct decision){XDP_DROP, REASON_INBOUND_LIMIT};
+		return drop(REASON_INBOUND_LIMIT);
 	return PASS_ON;
 }
 
@@ -90,7 +83,7 @@ static __always_inline struct decision answer(struct xdp_md *ctx,
 	if (monitor)
 		return PASS_ON;
 	if (!make_answer(ctx, pkt, is_ip4))
-		return (struct decision){XDP_DROP, REASON_RESET_FLOW};
+		return drop(REASON_RESET_FLOW);
 	return (struct decision){XDP_TX, REASON_RESET_ANSWER};
 }
 
@@ -98,10 +91,10 @@ static __always_inline struct decision discard(void)
 {
 	if (monitor)
 		return PASS_ON;
-	return (struct decision){XDP_DROP, REASON_RESET_FLOW};
+	return drop(REASON_RESET_FLOW);
 }
 
-static __always_inline struct decision by_ipvs(struct flow *flow)
+static __always_inline struct decision pass_to_ipvs(struct flow *flow)
 {
 	flow->up++;
 	return PASS_ON;
@@ -114,15 +107,15 @@ divert(struct xdp_md *ctx, struct fastpath_cpu *cpu, const struct packet *pkt,
 	__u32 verdict = XDP_TX;
 
 	if (redirect) {
-		verdict = bpf_redirect_map(&fastpath_ports, hop->port, 0);
+		verdict = bpf_redirect_map(&fastpath_ports, hop->ifindex, 0);
 		if (verdict != XDP_REDIRECT) {
 			fastpath_count(cpu, unknown_interface);
-			return by_ipvs(flow);
+			return pass_to_ipvs(flow);
 		}
 	}
 	if (!monitor && !rewrite(ctx, pkt, hop, packet->l3, packet->is_ip4)) {
 		fastpath_count(cpu, adjust_head_errors);
-		return by_ipvs(flow);
+		return pass_to_ipvs(flow);
 	}
 	fastpath_count(cpu, total_bypassed_pkts);
 	flow->bypassed++;
@@ -131,38 +124,39 @@ divert(struct xdp_md *ctx, struct fastpath_cpu *cpu, const struct packet *pkt,
 	return (struct decision){verdict, REASON_FAST_PATH};
 }
 
-static __always_inline struct decision known(struct xdp_md *ctx, struct fastpath_cpu *cpu,
-					     const struct packet *pkt,
-					     const struct plain_packet *packet,
-					     const union flow_id *id, struct flow *flow,
-					     const struct flow_place *place)
+static __always_inline struct decision
+decide_known(struct xdp_md *ctx, struct fastpath_cpu *cpu, const struct packet *pkt,
+	     const struct plain_packet *packet, const union flow_id *id,
+	     struct flow *flow, const struct flow_position *position)
 {
-	struct hop hop = {flow->hop, flow->port, flow->vlan};
-	enum way way;
+	struct hop hop = {flow->hop, flow->ifindex, flow->vlan};
+	enum action action;
 
-	if (flow_has_changed(flow, place))
+	if (flow_has_changed(flow, position))
 		return PASS_ON;
 	if (has_become_local(id, flow))
-		return local(cpu, packet->is_ip4);
+		return pass_local(cpu, packet->is_ip4);
 
-	way = packet->proto == IPPROTO_TCP ? decide_tcp(cpu, flow, place, packet->l4)
-					   : decide_udp(cpu, flow, place);
-	if (way == WAY_DIVERT && hop_leads(cpu, &hop))
+	action = packet->proto == IPPROTO_TCP
+			 ? decide_tcp(cpu, flow, position, packet->l4)
+			 : decide_udp(cpu, flow, position);
+	if (action == ACTION_DIVERT && hop_leads(cpu, &hop))
 		return divert(ctx, cpu, pkt, packet, &hop, flow);
-	if (way == WAY_ANSWER)
+	if (action == ACTION_ANSWER)
 		return answer(ctx, pkt, packet->is_ip4);
-	if (way == WAY_DISCARD)
+	if (action == ACTION_DISCARD)
 		return discard();
-	return by_ipvs(flow);
+	return pass_to_ipvs(flow);
 }
 
-static __always_inline struct decision plain(struct xdp_md *ctx, struct fastpath_cpu *cpu,
-					     const struct packet *pkt, void *l3,
-					     bool is_ip4)
+static __always_inline struct decision decide_plain(struct xdp_md *ctx,
+						    struct fastpath_cpu *cpu,
+						    const struct packet *pkt, void *l3,
+						    bool is_ip4)
 {
-	struct plain_packet packet = {l3, NULL, is_ip4, plain_proto(l3, is_ip4)};
+	struct plain_packet packet = {l3, NULL, is_ip4, packet_plain_proto(l3, is_ip4)};
 	__u8 ttl = is_ip4 ? ((struct iphdr *)l3)->ttl : ((struct ipv6hdr *)l3)->hop_limit;
-	struct flow_place place;
+	struct flow_position position;
 	union flow_id id;
 	struct flow *flow;
 
@@ -170,7 +164,8 @@ static __always_inline struct decision plain(struct xdp_md *ctx, struct fastpath
 		fastpath_count(cpu, tcp_pkts);
 	else if (packet.proto != IPPROTO_UDP || !udp)
 		return PASS_ON;
-	packet.l4 = plain_l4(l3, (void *)(long)ctx->data_end, is_ip4, packet.proto);
+	packet.l4 =
+		packet_plain_l4(l3, (void *)(long)ctx->data_end, is_ip4, packet.proto);
 	if (!packet.l4) {
 		fastpath_count(cpu, frame_errors);
 		return PASS_ON;
@@ -178,10 +173,10 @@ static __always_inline struct decision plain(struct xdp_md *ctx, struct fastpath
 	if (ttl <= 1 || pkt->vlan_count > 1)
 		return PASS_ON;
 	flow_id_of(&id, l3, packet.l4, is_ip4, packet.proto, false);
-	flow = flow_find(&id, is_ip4, &place);
+	flow = flow_find(&id, is_ip4, &position);
 	if (!flow)
-		return unknown(ctx, cpu, &id, &packet);
-	return known(ctx, cpu, pkt, &packet, &id, flow, &place);
+		return decide_unknown(ctx, cpu, &id, &packet);
+	return decide_known(ctx, cpu, pkt, &packet, &id, flow, &position);
 }
 
 static __always_inline struct decision decide(struct xdp_md *ctx,
@@ -192,7 +187,7 @@ static __always_inline struct decision decide(struct xdp_md *ctx,
 	void *l3;
 
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
-		return odd(ctx, cpu);
+		return pass_unusual(ctx, cpu);
 	if (!is_for_this_nic(eth)) {
 		if (eth->h_dest[0] & 1)
 			fastpath_count(cpu, broad_multi_pkts);
@@ -200,13 +195,13 @@ static __always_inline struct decision decide(struct xdp_md *ctx,
 	}
 	l3 = packet_plain(ctx, &pkt);
 	if (!l3)
-		return odd(ctx, cpu);
+		return pass_unusual(ctx, cpu);
 	if (pkt.ethertype == bpf_htons(ETH_P_IP)) {
 		fastpath_count(cpu, ipv4_pkts);
-		return plain(ctx, cpu, &pkt, l3, true);
+		return decide_plain(ctx, cpu, &pkt, l3, true);
 	}
 	fastpath_count(cpu, ipv6_pkts);
-	return plain(ctx, cpu, &pkt, l3, false);
+	return decide_plain(ctx, cpu, &pkt, l3, false);
 }
 
 SEC("xdp")
@@ -220,9 +215,7 @@ int xdp_fastpath_prog(struct xdp_md *ctx)
 		note_arrival(cpu);
 		decision = decide(ctx, cpu);
 	}
-	if (decision.verdict == XDP_PASS)
-		return chain_pass(ctx);
-	return chain_end(ctx, decision.verdict, decision.reason);
+	return chain_follow(ctx, decision);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

@@ -8,7 +8,6 @@
 
 #include "ecbpf/packet.h"
 #include "../../bpf/fastpath/table.h"
-#include "../../bpf/fastpath/transport.h"
 
 struct touched {
 	__u32 seen;
@@ -30,7 +29,7 @@ static __always_inline bool take_id(struct xdp_md *ctx, union flow_id *id, bool 
 	if (!l3)
 		return false;
 	*is_ip4 = pkt.ethertype == bpf_htons(ETH_P_IP);
-	l4 = plain_l4(l3, (void *)(long)ctx->data_end, *is_ip4, IPPROTO_TCP);
+	l4 = packet_plain_l4(l3, (void *)(long)ctx->data_end, *is_ip4, IPPROTO_TCP);
 	if (!l4)
 		return false;
 	flow_id_of(id, l3, l4, *is_ip4, IPPROTO_TCP, false);
@@ -52,14 +51,14 @@ SEC("xdp")
 int xdp_own(struct xdp_md *ctx)
 {
 	__u32 now = bpf_jiffies64();
-	struct flow_place place;
+	struct flow_position at;
 	union flow_id id;
 	bool is_ip4;
 
-	if (!take_id(ctx, &id, &is_ip4) || !flow_find(&id, is_ip4, &place))
+	if (!take_id(ctx, &id, &is_ip4) || !flow_find(&id, is_ip4, &at))
 		return XDP_ABORTED;
-	if (place.set->seen[place.way & (FLOW_WAYS - 1)] != now)
-		place.set->seen[place.way & (FLOW_WAYS - 1)] = now;
+	if (at.set->seen[at.way & (FLOW_WAYS - 1)] != now)
+		at.set->seen[at.way & (FLOW_WAYS - 1)] = now;
 	return XDP_TX;
 }
 

@@ -16,37 +16,16 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "ecbpf/checksum.h"
 #include "ecbpf/packet.h"
-#include "transport.h"
 
 #define ANSWERS_MAX 5
 #define ANSWER_PAUSE 10000000ULL /* ns */
-#define ANSWER_SILENCE 10 /* seconds, which make it forget how many there were */
+#define ANSWER_SILENCE 10 /* seconds without a packet, after which answers begin anew */
 
 #define TTL_OF_ANSWER 64
 #define ECN_MASK 3
 #define IP_DONT_FRAGMENT 0x4000
-
-static __always_inline __sum16 fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
-
-/* words: in network byte order; bytes: a constant, a multiple of 4. */
-static __always_inline __u64 sum_words(const void *words, __u32 bytes)
-{
-	const __be32 *word = words;
-	__u64 sum = 0;
-
-#pragma clang loop unroll(full)
-	for (__u32 i = 0; i < bytes / sizeof(*word); i++)
-		sum += word[i];
-	return sum;
-}
 
 static __always_inline void swap_macs(struct ethhdr *eth)
 {
@@ -69,7 +48,7 @@ static __always_inline void answer_ip4(struct iphdr *ip)
 	ip->saddr = ip->daddr;
 	ip->daddr = address;
 	ip->check = 0;
-	ip->check = fold(sum_words(ip, sizeof(*ip)));
+	ip->check = checksum_of(checksum_add(0, ip, sizeof(*ip)));
 }
 
 static __always_inline void answer_ip6(struct ipv6hdr *ip)
@@ -84,7 +63,7 @@ static __always_inline void answer_ip6(struct ipv6hdr *ip)
 	ip->daddr = address;
 }
 
-/* sum: of the pseudo header's addresses. */
+/* sum: of the pseudo header's addresses, not folded. */
 static __always_inline void answer_tcp(struct tcphdr *tcp, __u64 sum)
 {
 	__be16 port = tcp->source;
@@ -96,9 +75,9 @@ static __always_inline void answer_tcp(struct tcphdr *tcp, __u64 sum)
 	((__be32 *)tcp)[3] = bpf_htonl(sizeof(*tcp) / 4 << 28 | TCP_RST << 16);
 	tcp->check = 0;
 	tcp->urg_ptr = 0;
-	sum += sum_words(tcp, sizeof(*tcp));
+	sum = checksum_add(sum, tcp, sizeof(*tcp));
 	sum += bpf_htonl(IPPROTO_TCP) + (__u64)bpf_htonl(sizeof(*tcp));
-	tcp->check = fold(sum);
+	tcp->check = checksum_of(sum);
 }
 
 /*
@@ -123,7 +102,7 @@ static __always_inline bool make_answer(struct xdp_md *ctx, const struct packet 
 	l3 = packet_at(data, pkt->l3_offset);
 	tcp = l3 + l3_len;
 	if ((void *)(tcp + 1) > end)
-		return false; /* never: all of it was there */
+		return false; /* never: it was all there */
 
 	swap_macs(data);
 	if (is_ip4) {
@@ -131,7 +110,7 @@ static __always_inline bool make_answer(struct xdp_md *ctx, const struct packet 
 		__u8 *padding = (void *)(tcp + 1);
 
 		answer_ip4(ip);
-		answer_tcp(tcp, sum_words(&ip->saddr, 2 * sizeof(ip->saddr)));
+		answer_tcp(tcp, checksum_add(0, &ip->saddr, 2 * sizeof(ip->saddr)));
 #pragma clang loop unroll(full)
 		for (int i = 0; i < ETH_ZLEN - ETH_HLEN - 40; i++)
 			if ((void *)(padding + i + 1) <= end)
@@ -139,8 +118,8 @@ static __always_inline bool make_answer(struct xdp_md *ctx, const struct packet 
 		return true;
 	}
 	answer_ip6(l3);
-	answer_tcp(tcp, sum_words(&((struct ipv6hdr *)l3)->saddr,
-				  2 * sizeof(struct in6_addr)));
+	answer_tcp(tcp, checksum_add(0, &((struct ipv6hdr *)l3)->saddr,
+				     2 * sizeof(struct in6_addr)));
 	return true;
 }
 

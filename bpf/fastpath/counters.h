@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What the fast path did, a CPU each, and what the limits remember. Python takes the
- * names from here, without FASTPATH_, as they stand. Add at the end.
+ * Counters of the fast path and the state of its limits, per CPU. User space reads the
+ * names from BTF, without FASTPATH_. Add new ones at the end.
  */
 #ifndef ECBPF_FASTPATH_COUNTERS_H
 #define ECBPF_FASTPATH_COUNTERS_H
 
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+
+#include "ecbpf/counter.h"
 
 enum fastpath_counter {
 	FASTPATH_total_pkts_xdp_rx, /* packets that ingress saw */
@@ -36,21 +38,18 @@ enum fastpath_counter {
 	FASTPATH_inactivity_timeout, /* flows that were silent for inactive_seconds */
 	FASTPATH_ipv4_fragmented_pkts,
 	FASTPATH_frame_errors, /* cannot be parsed */
-	FASTPATH_adjust_head_errors, /* no room for a tag */
-	FASTPATH_unknown_interface, /* of a flow whose server this NIC does not lead to */
+	FASTPATH_adjust_head_errors, /* no room for a VLAN tag */
+	FASTPATH_unknown_interface, /* of flows whose server this NIC does not lead to */
 	FASTPATH_unexpected_ipvs_rsts, /* RST although IPVS had seen the flow lately */
-	FASTPATH_suspect_misflows_sack, /* unknown flows that say SACK: they are under way */
+	FASTPATH_suspect_misflows_sack, /* of unknown flows, with SACK: their connection is under way */
 	FASTPATH_server_changes, /* IPVS moved a flow */
 	FASTPATH_unconfirmed, /* packets of flows that IPVS does not send any more */
-	FASTPATH_vlan_conflicts, /* of flows whose server is in another VLAN than set */
+	FASTPATH_vlan_conflicts, /* of flows whose server is not in the VLAN that is set */
 	FASTPATH_COUNTERS,
 };
 
-/* More than there are: a version with more of them shares the map and its counts. */
-#define FASTPATH_COUNTER_ROOM 64
-
 struct fastpath_cpu {
-	__u64 count[FASTPATH_COUNTER_ROOM];
+	__u64 count[COUNTER_ROOM];
 
 	/* inbound_limit.h */
 	__u64 wrap_start; /* ns */

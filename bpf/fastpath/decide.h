@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What becomes of a packet of a known flow. IPVS keeps its own picture of a connection,
- * with timeouts: it gets the beginning, the end, and a sample; and where it answers none
- * of the samples, it gets everything.
+ * What to do with a packet of a known flow. IPVS keeps its own state of a connection, with
+ * timeouts: it gets the beginning, the end, and a sample. If it sends none of the samples
+ * on, it gets every packet.
  */
 #ifndef ECBPF_FASTPATH_DECIDE_H
 #define ECBPF_FASTPATH_DECIDE_H
@@ -11,35 +11,35 @@
 #include <linux/tcp.h>
 #include <bpf/bpf_helpers.h>
 
+#include "ecbpf/time.h"
+#include "ecbpf/transport.h"
 #include "answer.h"
 #include "clock.h"
 #include "counters.h"
-#include "learn.h"
 #include "settings.h"
 #include "table.h"
-#include "transport.h"
 
-#define FINS_UP 5
-#define SAMPLES_AFTER_FIN 4 /* times as many */
+#define FINS_UP 5 /* of a flow, that IPVS gets */
+#define SAMPLES_AFTER_FIN 4 /* times as many samples */
 #define UNCONFIRMED_MAX 3
 
-enum way {
-	WAY_UP, /* to the kernel */
-	WAY_DIVERT, /* to the server */
-	WAY_ANSWER, /* back to the client, as a RST */
-	WAY_DISCARD,
+enum action {
+	ACTION_GO_UP, /* to IPVS, by the kernel's stack */
+	ACTION_DIVERT, /* to the server */
+	ACTION_ANSWER, /* back to the client, as a RST */
+	ACTION_DISCARD,
 };
 
-static __always_inline enum way go_up(struct flow *flow, __u32 now)
+static __always_inline enum action go_up(struct flow *flow, __u32 now)
 {
 	flow->went_up = now;
-	return WAY_UP;
+	return ACTION_GO_UP;
 }
 
-/* How long the client had been silent, in ticks; and it is not any more. */
-static __always_inline __u32 flow_heard(const struct flow_place *place, __u32 now)
+/* How long the client was silent before this packet, in ticks. */
+static __always_inline __u32 flow_heard(const struct flow_position *position, __u32 now)
 {
-	__u32 *seen = &place->set->seen[place->way & (FLOW_WAYS - 1)];
+	__u32 *seen = &position->set->seen[position->way & (FLOW_WAYS - 1)];
 	__u32 silence = ticks_since(*seen, now);
 
 	if (silence)
@@ -47,14 +47,14 @@ static __always_inline __u32 flow_heard(const struct flow_place *place, __u32 no
 	return silence;
 }
 
-/* Is it time for IPVS to see a packet? The lot of those that are neither first nor last. */
-static __always_inline enum way sample(struct fastpath_cpu *cpu, struct flow *flow,
-				       __u32 silence, __u32 now)
+/* Packets between the first ones and the last ones: is it time for IPVS to see one? */
+static __always_inline enum action sample(struct fastpath_cpu *cpu, struct flow *flow,
+					  __u32 silence, __u32 now)
 {
 	__u32 pause = sample_seconds * ticks_a_second;
 
 	if (silence > inactive_seconds * ticks_a_second) {
-		/* Whatever IPVS knew of it may be gone: it has to send one first. */
+		/* IPVS may have forgotten it: first it has to send one. */
 		fastpath_count(cpu, inactivity_timeout);
 		flow->unconfirmed = UNCONFIRMED_MAX;
 		return go_up(flow, now);
@@ -70,24 +70,24 @@ static __always_inline enum way sample(struct fastpath_cpu *cpu, struct flow *fl
 	if (flow->fins)
 		pause /= SAMPLES_AFTER_FIN;
 	if (ticks_since(flow->went_up, now) < pause)
-		return WAY_DIVERT;
+		return ACTION_DIVERT;
 	flow->unconfirmed++;
 	return go_up(flow, now);
 }
 
-static __always_inline enum way decide_udp(struct fastpath_cpu *cpu, struct flow *flow,
-					   const struct flow_place *place)
+static __always_inline enum action decide_udp(struct fastpath_cpu *cpu, struct flow *flow,
+					      const struct flow_position *position)
 {
-	__u32 now = FASTPATH_TICKS();
+	__u32 now = TIME_TICKS();
 
-	return sample(cpu, flow, flow_heard(place, now), now);
+	return sample(cpu, flow, flow_heard(position, now), now);
 }
 
-/* Of a flow that this host has answered by RST: its client may not have got that. */
-static __always_inline enum way
+/* This host has answered the flow by RST, which its client may not have received. */
+static __always_inline enum action
 answer_or_discard(struct fastpath_cpu *cpu, struct flow *flow, __u8 flags, __u32 silence)
 {
-	__u64 now = FASTPATH_NANOSECONDS();
+	__u64 now = TIME_NANOSECONDS();
 
 	if (silence >= ANSWER_SILENCE * ticks_a_second) {
 		flow->answers = 0;
@@ -96,26 +96,26 @@ answer_or_discard(struct fastpath_cpu *cpu, struct flow *flow, __u8 flags, __u32
 	if (!(flags & TCP_ACK) || flow->answers >= ANSWERS_MAX ||
 	    (flow->answers && now - flow->answered < ANSWER_PAUSE)) {
 		fastpath_count(cpu, in_rsts_disc_flow);
-		return WAY_DISCARD;
+		return ACTION_DISCARD;
 	}
 	flow->answers++;
 	flow->answered = now;
 	fastpath_count(cpu, out_rsts_sent_xdp);
-	return WAY_ANSWER;
+	return ACTION_ANSWER;
 }
 
-static __always_inline enum way decide_tcp(struct fastpath_cpu *cpu, struct flow *flow,
-					   const struct flow_place *place,
-					   const struct tcphdr *tcp)
+static __always_inline enum action decide_tcp(struct fastpath_cpu *cpu, struct flow *flow,
+					      const struct flow_position *position,
+					      const struct tcphdr *tcp)
 {
 	__u8 flags = tcp_flags_of(tcp);
-	__u32 now = FASTPATH_TICKS();
-	__u32 silence = flow_heard(place, now);
+	__u32 now = TIME_TICKS();
+	__u32 silence = flow_heard(position, now);
 
 	if (flags & TCP_RST) {
 		fastpath_count(cpu, lru_deletion_RST);
-		flow_end(place);
-		return WAY_UP;
+		flow_end(position);
+		return ACTION_GO_UP;
 	}
 	if (flags & TCP_SYN) {
 		flow_restart(flow, FLOW_FIRST_PACKETS);

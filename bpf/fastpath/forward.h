@@ -21,12 +21,12 @@
 struct fastpath_nic {
 	__u8 mac[ETH_ALEN];
 	__u16 unused;
-	__u32 port; /* ifindex, of its bond if it is in one */
+	__u32 ifindex; /* of its bond if it is in one */
 };
 
 struct fastpath_nic nic SEC(".data.nic") = {};
 
-/* By ifindex, as struct flow has it: where redirected packets may go. */
+/* Where redirected packets may go, by ifindex as in struct flow. */
 struct {
 	__uint(type, BPF_MAP_TYPE_DEVMAP_HASH);
 	__uint(max_entries, 64);
@@ -34,14 +34,14 @@ struct {
 	__type(value, __u32);
 } fastpath_ports SEC(".maps");
 
-/* Where a packet goes, read from its flow at once. */
+/* Where a packet goes: read from its flow, before that is seen not to have changed. */
 struct hop {
 	union flow_hop macs;
-	__u32 port;
+	__u32 ifindex;
 	__u16 vlan;
 };
 
-/* Is the frame for this NIC? Others get here where a switch floods or somebody listens. */
+/* Is the frame for this NIC? Others come where a switch floods, or in promiscuous mode. */
 static __always_inline bool is_for_this_nic(const struct ethhdr *eth)
 {
 	const __u16 *to = (const void *)eth->h_dest, *mine = (const void *)nic.mac;
@@ -50,13 +50,13 @@ static __always_inline bool is_for_this_nic(const struct ethhdr *eth)
 }
 
 /*
- * Does the way lead to the server? Back by the NIC that the packet came by it does if
- * IPVS uses that NIC, and the VLAN that is set, if one is. Where one is set, it is also
- * another way to servers that IPVS reaches untagged by another NIC.
+ * Does the hop lead to the server? Back out of the NIC that the packet came in by, it
+ * does if IPVS uses that NIC and, if a VLAN is set, that VLAN. A VLAN that is set also
+ * leads to servers that IPVS reaches untagged by another NIC.
  */
 static __always_inline bool hop_leads(struct fastpath_cpu *cpu, struct hop *hop)
 {
-	bool same_nic = hop->port == nic.port;
+	bool same_nic = hop->ifindex == nic.ifindex;
 
 	if (vlan == VLAN_AS_LEARNED) {
 		if (same_nic || redirect)
@@ -81,7 +81,7 @@ static __always_inline void ip4_decrement_ttl(struct iphdr *ip)
 	ip->ttl--;
 }
 
-/* Decrement the TTL, if that is wanted; it is above 1. */
+/* Decrement the TTL, which is above 1, if the setting says so. */
 static __always_inline void age(void *l3, bool is_ip4)
 {
 	if (!decrement_ttl)
@@ -92,7 +92,7 @@ static __always_inline void age(void *l3, bool is_ip4)
 		((struct ipv6hdr *)l3)->hop_limit--;
 }
 
-/* An Ethernet header with room for one tag. */
+/* An Ethernet header with room for one VLAN tag. */
 struct tagged_header {
 	__u32 macs[3];
 	__be16 tpid;
@@ -107,7 +107,7 @@ static __always_inline void set_macs(__u32 *macs, const struct hop *hop)
 	macs[2] = hop->macs.word[2];
 }
 
-/* Put a tag on, take it off, or change it. False: no room, and nothing is changed. */
+/* Add, remove or change the VLAN tag. False: no room, and nothing is changed. */
 static __always_inline bool rewrite_tagged(struct xdp_md *ctx, const struct packet *pkt,
 					   const struct hop *hop, bool is_ip4)
 {
@@ -137,7 +137,7 @@ static __always_inline bool rewrite_tagged(struct xdp_md *ctx, const struct pack
 	return true;
 }
 
-/* Lead a plain packet to the server. False: no room for a tag, and nothing is changed. */
+/* Address a plain packet to its server. False: no room for a tag, and nothing is changed. */
 static __always_inline bool rewrite(struct xdp_md *ctx, const struct packet *pkt,
 				    const struct hop *hop, void *l3, bool is_ip4)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * No packet reads this: it brings types into BTF, where user space finds what it needs
- * to read the table and to name the counters.
+ * No packet reads this: it brings the types into BTF that user space reads the table and
+ * names the counters by.
  */
 #ifndef ECBPF_FASTPATH_LAYOUT_H
 #define ECBPF_FASTPATH_LAYOUT_H
@@ -10,7 +10,7 @@
 #include "counters.h"
 #include "table.h"
 
-/* Of a flow, in any detail: one more with each change, and tables are not taken over. */
+/* Add 1 with any change of struct flow: tables of another format are not taken over. */
 enum fastpath_format {
 	FASTPATH_FORMAT = 1,
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Egress' side of the flow table: new flows, and flows whose server is another now. Both
- * under the lock of the set, so that two CPUs never give a flow two places.
+ * What egress does to the flow table: it enters new flows, and changes the server of known
+ * ones. Both under the lock of the set, so that two CPUs never enter a flow twice.
  */
 #ifndef ECBPF_FASTPATH_LEARN_H
 #define ECBPF_FASTPATH_LEARN_H
@@ -11,15 +11,13 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#include "clock.h"
+#include "ecbpf/time.h"
+#include "addresses.h"
 #include "table.h"
-
-/* Packets of a young flow that IPVS sees, and the one that made it known is the first. */
-#define FLOW_FIRST_PACKETS 10
 
 #define FLOW_LOCKS 1024
 
-/* A cache line each; not in the table, since what has a lock cannot be mapped. */
+/* One cache line each; not in the table, since a map with locks cannot be mmapped. */
 struct flow_lock {
 	struct bpf_spin_lock lock;
 	__u32 unused[15];
@@ -35,28 +33,28 @@ struct {
 /* Where IPVS sends the packets of a flow. */
 struct server {
 	union flow_hop hop;
-	__u32 port;
+	__u32 ifindex; /* of the NIC or bond that leads there */
 	__u16 vlan;
 };
 
-static __always_inline struct flow_lock *lock_of(const struct flow_place *place)
+static __always_inline struct flow_lock *lock_of(const struct flow_position *position)
 {
-	__u32 key = place->index % FLOW_LOCKS;
+	__u32 key = position->index % FLOW_LOCKS;
 
 	return bpf_map_lookup_elem(&fastpath_locks, &key);
 }
 
-/* Between these, readers take the entry for none. */
-static __always_inline void flow_open(struct flow *flow)
+/* Between these two, readers do not use what they read of the entry. */
+static __always_inline void flow_begin_write(struct flow *flow)
 {
-	flow->version |= 1;
+	flow->sequence |= 1;
 	barrier();
 }
 
-static __always_inline void flow_close(struct flow *flow)
+static __always_inline void flow_end_write(struct flow *flow)
 {
 	barrier();
-	flow->version++;
+	flow->sequence++;
 }
 
 static __always_inline void flow_set_key(struct flow *flow, const union flow_id *id)
@@ -67,7 +65,7 @@ static __always_inline void flow_set_key(struct flow *flow, const union flow_id 
 	word[1] = id->word[1];
 	word[2] = id->word[2];
 	word[3] = id->word[3];
-	word[4] = id->word[4]; /* with no VLAN, which lies behind the key */
+	word[4] = id->word[4]; /* clears the VLAN, which lies behind the key */
 }
 
 static __always_inline void flow_set_server(struct flow *flow,
@@ -77,7 +75,7 @@ static __always_inline void flow_set_server(struct flow *flow,
 	flow->hop.word[1] = server->hop.word[1];
 	flow->hop.word[2] = server->hop.word[2];
 	flow->vlan = server->vlan;
-	flow->port = server->port;
+	flow->ifindex = server->ifindex;
 }
 
 static __always_inline bool flow_has_server(const struct flow *flow,
@@ -86,11 +84,11 @@ static __always_inline bool flow_has_server(const struct flow *flow,
 	return flow->hop.word[0] == server->hop.word[0] &&
 	       flow->hop.word[1] == server->hop.word[1] &&
 	       flow->hop.word[2] == server->hop.word[2] && flow->vlan == server->vlan &&
-	       flow->port == server->port;
+	       flow->ifindex == server->ifindex;
 }
 
 /*
- * The place for a new flow: the one with its tag, so that no tag is there twice; else a
+ * The entry for a new flow: the one with its tag, so that no set has a tag twice; else a
  * free one; else that of the flow that has been silent longest.
  */
 static __always_inline __u32 flow_choose(const struct flow_set *set, __u32 tag, __u32 now)
@@ -114,23 +112,23 @@ static __always_inline __u32 flow_choose(const struct flow_set *set, __u32 tag, 
 	return way;
 }
 
-/* Enter a new flow. place: as flow_find() left it when it found none. */
+/* Enter a new flow. position: as flow_find() left it when it found none. */
 static __always_inline void flow_learn(const union flow_id *id,
-				       const struct flow_place *place,
+				       const struct flow_position *position,
 				       const struct server *server, __u32 now)
 {
-	struct flow_lock *lock = lock_of(place);
-	struct flow_set *set = place->set;
+	struct flow_lock *lock = lock_of(position);
+	struct flow_set *set = position->set;
 	struct flow *flow;
 	__u32 way;
 
 	if (!lock || !set)
 		return;
 	bpf_spin_lock(&lock->lock);
-	way = flow_choose(set, place->tag, now);
+	way = flow_choose(set, position->tag, now);
 	flow = flow_at(set, way);
-	flow_open(flow);
-	set->tag[way & (FLOW_WAYS - 1)] = place->tag;
+	flow_begin_write(flow);
+	set->tag[way & (FLOW_WAYS - 1)] = position->tag;
 	set->seen[way & (FLOW_WAYS - 1)] = now;
 	flow_set_key(flow, id);
 	flow_set_server(flow, server);
@@ -142,13 +140,13 @@ static __always_inline void flow_learn(const union flow_id *id,
 	flow->learned = now;
 	flow->confirmed = now;
 	flow->answered = 0;
-	flow_close(flow);
+	flow_end_write(flow);
 	bpf_spin_unlock(&lock->lock);
 }
 
-/* IPVS has sent a packet of a known flow. Returns whether it has another server now. */
+/* IPVS has sent a packet of a known flow. Returns whether its server has changed. */
 static __always_inline bool flow_confirm(struct flow *flow,
-					 const struct flow_place *place,
+					 const struct flow_position *position,
 					 const struct server *server, __u32 now)
 {
 	struct flow_lock *lock;
@@ -158,14 +156,14 @@ static __always_inline bool flow_confirm(struct flow *flow,
 		flow->confirmed = now;
 	if (flow_has_server(flow, server))
 		return false;
-	lock = lock_of(place);
+	lock = lock_of(position);
 	if (!lock)
 		return false;
 	bpf_spin_lock(&lock->lock);
-	if (place->set->tag[place->way & (FLOW_WAYS - 1)] == place->tag) {
-		flow_open(flow);
+	if (position->set->tag[position->way & (FLOW_WAYS - 1)] == position->tag) {
+		flow_begin_write(flow);
 		flow_set_server(flow, server);
-		flow_close(flow);
+		flow_end_write(flow);
 	}
 	bpf_spin_unlock(&lock->lock);
 	return true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * RSTs of this host's stack to clients: two a flow, and max_resets_pps of all. Each CPU
- * has its part of those, an eighth of a second at a time; the parts are cut so that
- * they add up, however few they are.
+ * RSTs of this host's stack to clients: two per flow, and max_resets_pps in all. Each CPU
+ * has its share of max_resets_pps for each eighth of a second; the shares are rounded so
+ * that they add up, however small they are.
  */
 #ifndef ECBPF_FASTPATH_RESET_LIMIT_H
 #define ECBPF_FASTPATH_RESET_LIMIT_H
@@ -12,20 +12,21 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "ecbpf/time.h"
 #include "clock.h"
 #include "counters.h"
 #include "settings.h"
 #include "table.h"
 
-#define RESETS_A_FLOW 2
-#define RESET_EPOCHS 8 /* a second */
+#define RESETS_PER_FLOW 2
+#define RESET_EPOCHS 8 /* per second */
 
 /* Take one of this CPU's RSTs in this epoch; false: they are used up. */
 static __always_inline bool take_reset(struct fastpath_cpu *cpu)
 {
-	__u64 epoch = FASTPATH_TICKS() * RESET_EPOCHS / ticks_a_second;
+	__u64 epoch = TIME_TICKS() * RESET_EPOCHS / ticks_a_second;
 	__u64 divisor = (__u64)rps_cpus * RESET_EPOCHS | !rps_cpus;
-	/* Of the first second of all time or of the millionth, the parts are alike. */
+	/* The shares repeat with this period. */
 	__u64 phase = epoch % divisor;
 	__u64 quota =
 		(phase + 1) * max_resets_pps / divisor - phase * max_resets_pps / divisor;
@@ -40,13 +41,13 @@ static __always_inline bool take_reset(struct fastpath_cpu *cpu)
 	return true;
 }
 
-/* IPVS was told of this flow a moment ago, and yet this host knows nothing of it. */
+/* IPVS saw a packet of this flow a moment ago, and yet this host does not know it. */
 static __always_inline bool is_unexpected(const struct flow *flow, __u32 now)
 {
 	return ticks_since(flow->went_up, now) < (sample_seconds + 1) * ticks_a_second;
 }
 
-/* A RST to the client of `flow`, NULL if it is not known. Is it one too many? */
+/* Is this RST one too many? flow: that it belongs to; NULL: of no known flow. */
 static __always_inline bool refuse_reset(struct fastpath_cpu *cpu, struct flow *flow,
 					 __u32 now)
 {
@@ -62,7 +63,7 @@ static __always_inline bool refuse_reset(struct fastpath_cpu *cpu, struct flow *
 			if (is_unexpected(flow, now))
 				fastpath_count(cpu, unexpected_ipvs_rsts);
 		}
-		if (flow->resets >= RESETS_A_FLOW) {
+		if (flow->resets >= RESETS_PER_FLOW) {
 			fastpath_count(cpu, out_rsts_disc_flow);
 			over = true;
 		} else {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Does a TCP header carry SACK blocks (RFC 2018), in one of the two places that stacks use? */
+/* Does a TCP header carry SACK blocks (RFC 2018), at one of the two offsets that stacks use? */
 #ifndef ECBPF_FASTPATH_SACK_H
 #define ECBPF_FASTPATH_SACK_H
 
@@ -14,7 +14,7 @@
 #define TCP_OPTION_TIMESTAMP 8
 #define TIMESTAMP_WORDS 3 /* with two NOPs before it */
 
-/* A word of two NOPs, SACK and its length; length: of the header in words. */
+/* word: where two NOPs, SACK and its length would be; length: of the header in words. */
 static __always_inline bool has_sack_at(const __u8 *tcp, void *end, __u32 word,
 					__u32 length)
 {

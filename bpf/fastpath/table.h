@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The flow table: sets of eight places; a flow's hash says which set, and a tag of 32
- * bits which place. A lookup reads two cache lines, and a third one counts the packet.
+ * The flow table: an 8-way set-associative table. A flow's hash says which set, and a tag
+ * of 32 bits says which of the set's eight entries. A lookup reads two cache lines, and
+ * counting the packet a third.
  *
  * Who writes what: egress fills and changes entries, under the lock of the set; ingress
- * counts, notes times and ends entries, without one. So a reader may see an entry being
- * written: `version` is odd meanwhile, and another one afterwards. A count or time that
- * ingress writes just then lands in the wrong flow: an error of one.
+ * counts, notes times and ends entries, without a lock. So a reader may meet an entry
+ * that is being written: its sequence count is odd meanwhile, and a different one
+ * afterwards. A count or time that ingress writes at that moment lands in the wrong flow:
+ * an error of one.
  */
 #ifndef ECBPF_FASTPATH_TABLE_H
 #define ECBPF_FASTPATH_TABLE_H
@@ -17,26 +19,12 @@
 #include <linux/if_ether.h>
 #include <bpf/bpf_helpers.h>
 
+#include "flow_id.h"
+
 #define FLOW_WAYS 8
 
-/*
- * As a packet of the client has them; IPv4 uses the first word of an address. Packed, so
- * that a flow has room for more behind it.
- */
-struct flow_key {
-	__be32 client[4];
-	__be32 vip[4];
-	__be16 client_port;
-	__be16 vip_port;
-	__u8 version;
-	__u8 proto;
-} __attribute__((packed, aligned(2)));
-
-/* The last word ends with two bytes of 0. */
-union flow_id {
-	struct flow_key key;
-	__u64 word[5];
-};
+/* Packets of a young flow that IPVS sees; the one that made it known is the first. */
+#define FLOW_FIRST_PACKETS 10
 
 /* The first 12 bytes of a frame to the server. */
 struct flow_macs {
@@ -52,16 +40,16 @@ union flow_hop {
 struct flow {
 	/* What most packets need to read. */
 	struct flow_key key;
-	__u16 vlan; /* of the server; 0: no tag */
+	__u16 vlan; /* of the server; 0: no VLAN tag */
 	union flow_hop hop;
-	__u32 port; /* ifindex of the NIC that leads to the server */
+	__u32 ifindex; /* of the NIC that leads to the server */
 	__u32 went_up; /* ticks: the last packet that IPVS saw */
-	__u8 first; /* packets that still go up because the flow is young */
+	__u8 first; /* packets that still go to IPVS because the flow is young */
 	__u8 fins : 3; /* that the client sent */
 	__u8 unconfirmed : 2; /* samples that IPVS did not send */
 	__u8 is_reset : 1; /* this host has answered by RST */
-	__u8 generation; /* the end of that of the addresses, of which the VIP was none */
-	__u8 version;
+	__u8 generation; /* low byte of address_generation when the VIP was last looked up */
+	__u8 sequence; /* odd: being written */
 
 	__u64 bypassed; /* packets */
 	__u64 up;
@@ -74,7 +62,7 @@ struct flow {
 } __attribute__((aligned(64)));
 
 struct flow_set {
-	__u32 tag[FLOW_WAYS]; /* 0: the place is free */
+	__u32 tag[FLOW_WAYS]; /* 0: the entry is free */
 	__u32 seen[FLOW_WAYS]; /* ticks: the last packet of the client */
 	struct flow flow[FLOW_WAYS];
 };
@@ -99,51 +87,25 @@ __u64 hash_seed SEC(".data.director") = 0x6a09e667f3bcc909;
 const volatile __u32 flow_sets = 1;
 
 /* Where a flow is or would be. */
-struct flow_place {
+struct flow_position {
 	struct flow_set *set;
 	__u32 index; /* of the set */
 	__u32 tag;
 	__u32 way;
-	__u8 version; /* of the flow there, before it was looked at */
+	__u8 sequence; /* of the entry, before it was read */
 };
 
-static __always_inline __u8 flow_version(const struct flow *flow)
+static __always_inline __u8 flow_sequence(const struct flow *flow)
 {
-	return *(const volatile __u8 *)&flow->version;
+	return *(const volatile __u8 *)&flow->sequence;
 }
 
-/* Whether what was read of a flow since it was found may be of two: it is as good as none. */
+/* Has the entry changed since flow_find()? What was read of it may then be of two flows. */
 static __always_inline bool flow_has_changed(const struct flow *flow,
-					     const struct flow_place *place)
+					     const struct flow_position *position)
 {
 	barrier();
-	return place->version & 1 || flow_version(flow) != place->version;
-}
-
-static __always_inline __u64 flow_mix(__u64 hash, __u64 word)
-{
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-	return hash ^ hash >> 32;
-}
-
-/*
- * The words of IPv4's keys that are 0 take no part. The last round takes nothing in: it
- * makes of neighbouring ports, the last word, what looks like chance.
- */
-static __always_inline __u64 flow_hash(const union flow_id *id, bool is_ip4)
-{
-	__u64 hash = hash_seed;
-
-	if (is_ip4) {
-		hash = flow_mix(hash, id->word[0] | id->word[2] << 32);
-	} else {
-		hash = flow_mix(hash, id->word[0]);
-		hash = flow_mix(hash, id->word[1]);
-		hash = flow_mix(hash, id->word[2]);
-		hash = flow_mix(hash, id->word[3]);
-	}
-	hash = flow_mix(hash, id->word[4]);
-	return flow_mix(hash, 0);
+	return position->sequence & 1 || flow_sequence(flow) != position->sequence;
 }
 
 /* 1 if they are the same, without a branch that a CPU would have to guess. */
@@ -161,9 +123,9 @@ static __always_inline struct flow *flow_at(struct flow_set *set, __u64 way)
 	return &set->flow[way];
 }
 
-/* Of the last word the two bytes behind the key are something else. */
-static __always_inline bool flow_is(const struct flow *flow, const union flow_id *id,
-				    bool is_ip4)
+/* The last word of a key ends with two bytes that belong to another member. */
+static __always_inline bool flow_has_id(const struct flow *flow, const union flow_id *id,
+					bool is_ip4)
 {
 	const __u64 *word = (const void *)&flow->key;
 
@@ -174,39 +136,40 @@ static __always_inline bool flow_is(const struct flow *flow, const union flow_id
 }
 
 /*
- * Look a flow up; NULL if it is not known. place: where it is or would be, and what
- * flow_learn() needs; its set is NULL if there is no table. No two places of a set have
- * the same tag: flow_learn() sees to it.
+ * Look a flow up; NULL if it is not known. position: where it is or would be, for
+ * flow_learn(); its set is NULL if there is no table. No two entries of a set have the
+ * same tag: flow_learn() makes sure of it.
  */
 static __always_inline struct flow *flow_find(const union flow_id *id, bool is_ip4,
-					      struct flow_place *place)
+					      struct flow_position *position)
 {
-	__u64 hash = flow_hash(id, is_ip4), way = 0;
+	__u64 hash = flow_hash(hash_seed, id, is_ip4), way = 0;
 	struct flow_set *set;
 	struct flow *flow;
 
-	place->index = (hash >> 32) * flow_sets >> 32;
-	place->tag = (__u32)hash | !(__u32)hash;
-	place->set = set = bpf_map_lookup_elem(&fastpath_flows, &place->index);
+	position->index = (hash >> 32) * flow_sets >> 32;
+	position->tag = (__u32)hash | !(__u32)hash;
+	position->set = set = bpf_map_lookup_elem(&fastpath_flows, &position->index);
 	if (!set)
 		return NULL;
 
 #pragma clang loop unroll(full)
 	for (int i = 1; i < FLOW_WAYS; i++)
-		way += i * same_tag(set->tag[i], place->tag);
-	place->way = way;
+		way += i * same_tag(set->tag[i], position->tag);
+	position->way = way;
 	flow = flow_at(set, way);
-	place->version = flow_version(flow);
+	position->sequence = flow_sequence(flow);
 	barrier();
-	/* The first place is what a miss comes to as well: the key decides. */
-	if (set->tag[way & (FLOW_WAYS - 1)] != place->tag || !flow_is(flow, id, is_ip4))
+	/* A miss comes to the first entry as well: the key decides. */
+	if (set->tag[way & (FLOW_WAYS - 1)] != position->tag ||
+	    !flow_has_id(flow, id, is_ip4))
 		return NULL;
 	return flow;
 }
 
-static __always_inline void flow_end(const struct flow_place *place)
+static __always_inline void flow_end(const struct flow_position *position)
 {
-	place->set->tag[place->way & (FLOW_WAYS - 1)] = 0;
+	position->set->tag[position->way & (FLOW_WAYS - 1)] = 0;
 }
 
 /* A new connection of the same addresses and ports. */

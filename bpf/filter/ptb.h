@@ -13,11 +13,13 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "ecbpf/checksum.h"
 #include "ecbpf/packet.h"
+#include "ecbpf/time.h"
 #include "counters.h"
 #include "settings.h"
 
-/* <linux/icmp.h> needs headers of a C library. RFC 792; RFC 1191 section 4. */
+/* RFC 792; RFC 1191 section 4. <linux/icmp.h> needs a C library's headers. */
 enum icmp_type {
 	ICMP_DEST_UNREACH = 3,
 	ICMP_SOURCE_QUENCH = 4,
@@ -41,11 +43,10 @@ struct icmp_too_big {
 #define PTB_HEADERS (sizeof(struct iphdr) + sizeof(struct icmp_too_big))
 #define PTB_DATA 8 /* bytes quoted behind the IP header */
 #define PTB_QUOTE_WORDS ((60 + PTB_DATA) / 4)
-#define NSEC_PER_SEC 1000000000ULL
 
 /* The answers of one CPU in the current second. */
 struct ptb_window {
-	__u64 jiffies; /* when the clock was read last */
+	__u64 jiffies; /* when `second` was read */
 	__u64 second;
 	__u32 sent;
 };
@@ -57,17 +58,17 @@ struct {
 	__type(value, struct ptb_window);
 } filter_ptb SEC(".maps");
 
-/* The clock costs 20-40 ns: it is read once a jiffy, which costs 1. */
+/* Nanoseconds are read once per tick, because of what they cost. */
 static __always_inline bool ptb_take_turn(void)
 {
 	__u32 zero = 0;
 	struct ptb_window *window = bpf_map_lookup_elem(&filter_ptb, &zero);
-	__u64 now = bpf_jiffies64();
+	__u64 now = TIME_TICKS();
 
 	if (!window)
 		return false;
 	if (window->jiffies != now) {
-		__u64 second = bpf_ktime_get_ns() / NSEC_PER_SEC;
+		__u64 second = TIME_NANOSECONDS() / NSEC_PER_SEC;
 
 		if (window->second != second)
 			window->sent = 0;
@@ -80,7 +81,7 @@ static __always_inline bool ptb_take_turn(void)
 	return true;
 }
 
-/* RFC 1122 section 3.2.2: no answer to an error, nor to the many, nor to nobody. */
+/* RFC 1122 section 3.2.2: no answer to ICMP errors, to multicast, or to no host at all. */
 static __always_inline bool ptb_is_allowed(const struct ethhdr *eth,
 					   const struct iphdr *ip, __u8 icmp_type)
 {
@@ -98,20 +99,12 @@ static __always_inline bool ptb_is_allowed(const struct ethhdr *eth,
 	       icmp_type != ICMP_PARAMETER_PROBLEM;
 }
 
-/* The sum of 16-bit words, folded (RFC 1071). */
-static __always_inline __u16 fold(__u64 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (sum & 0xffff) + (sum >> 16);
-}
-
-/* What stays in front of the answer: addresses swapped, the tags as they came. */
+/* The Ethernet header of the answer: addresses swapped, VLAN tags as they came. */
 static __always_inline void ptb_move_ethernet(void *to, const void *from)
 {
 	__builtin_memcpy(to, from + ETH_ALEN, ETH_ALEN);
 	__builtin_memcpy(to + ETH_ALEN, from, ETH_ALEN);
-	/* As if there were two tags: what is no tag is overwritten. */
+	/* Always two tags long: the IP header is written over what is not a tag. */
 	__builtin_memcpy(to + 2 * ETH_ALEN, from + 2 * ETH_ALEN,
 			 PACKET_VLAN_MAX * sizeof(struct packet_vlan) + sizeof(__be16));
 }
@@ -120,8 +113,6 @@ static __always_inline void ptb_write_headers(struct iphdr *ip, const struct pac
 					      __u32 quoted, __u64 quoted_sum)
 {
 	struct icmp_too_big *icmp = (void *)(ip + 1);
-	__u16 *words = (__u16 *)ip;
-	__u64 sum = 0;
 
 	*ip = (struct iphdr){
 		.version = 4,
@@ -134,22 +125,19 @@ static __always_inline void ptb_write_headers(struct iphdr *ip, const struct pac
 		.saddr = pkt->daddr[0],
 		.daddr = pkt->saddr[0],
 	};
-	for (__u32 i = 0; i < sizeof(*ip) / 2; i++)
-		sum += words[i];
-	ip->check = ~fold(sum);
+	ip->check = checksum_of(checksum_add(0, ip, sizeof(*ip)));
 
 	*icmp = (struct icmp_too_big){
 		.type = ICMP_DEST_UNREACH,
 		.code = ICMP_FRAG_NEEDED,
 		.mtu = bpf_htons(pkt->ip_len),
 	};
-	words = (__u16 *)icmp;
-	icmp->checksum = ~fold(quoted_sum + words[0] + words[3]);
+	icmp->checksum = checksum_of(checksum_add(quoted_sum, icmp, sizeof(*icmp)));
 }
 
 /*
- * Make the packet its own answer. FILTER_PTB_SENT_COUNT if it is one, else why it
- * must be dropped; FILTER_IP_FRAG_DROP_COUNT: it is not for an answer.
+ * Turn the packet into the answer to it. Returns FILTER_PTB_SENT_COUNT, or why it must be
+ * dropped instead; FILTER_IP_FRAG_DROP_COUNT: it is a fragment that gets no answer.
  */
 static __always_inline enum filter_counter ptb_answer(struct xdp_md *ctx,
 						      const struct packet *pkt)
@@ -179,7 +167,7 @@ static __always_inline enum filter_counter ptb_answer(struct xdp_md *ctx,
 			header_sum += *word;
 		sum += *word;
 	}
-	if (fold(header_sum) != 0xffff) /* RFC 1122 section 3.2.1.2 */
+	if (!checksum_is_valid(header_sum)) /* RFC 1122 section 3.2.1.2 */
 		return FILTER_PTB_ERR_COUNT;
 
 	if (!ptb_take_turn())

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/*
- * What an operator can set, each a store into the running program's memory. A
- * variable each, not a struct: a version that knows more of them takes over the
- * values of the others, by name.
- */
+/* The filter's settings. */
 #ifndef ECBPF_FILTER_SETTINGS_H
 #define ECBPF_FILTER_SETTINGS_H
 
@@ -11,11 +7,11 @@
 
 #include <linux/types.h>
 
-#define SETTING SEC(".data.settings")
+#include "ecbpf/setting.h"
 
 bool frags_drop SETTING = true;
 bool ptb_send SETTING = true;
-__u32 ptb_max_pps SETTING = 20; /* a CPU and second; 0: none */
+__u32 ptb_max_pps SETTING = 20; /* per CPU; 0: none */
 bool frags_pass_local SETTING = true;
 bool ip_options_drop SETTING = true;
 bool ip_evil_drop SETTING = true;

@@ -49,7 +49,7 @@ def test_the_surface_is_what_was_recorded() -> None:
 def test_type_checkers_see_the_same_names() -> None:
     """What is imported for them alone is what __all__ has and __getattr__ finds."""
     tree = ast.parse(Path(ecbpf.__file__).read_text())
-    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    block = next(node for node in tree.body if isinstance(node, ast.If))
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
     seen = {alias.asname or alias.name: (node.module, alias.name) for node in imports for alias in node.names}
     assert set(seen) == set(ecbpf.__all__)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ecbpf.errors import EcbpfError, UsageError
 from ecbpf.netdev.addresses import IpAddress, addresses_of, mapped, own_addresses
 from ecbpf.netdev.interfaces import index_of
-from ecbpf.objects.fastpath_egress import FastpathAddress, FastpathAddressOrigin, FastpathEgressBpf
+from ecbpf.objects.fastpath_egress import FastpathAddressOrigin, FastpathEgressBpf, LocalAddress
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ _NOTHING = AddressChange()
 class Addresses:
     """The addresses of a running fast path; change() is to be called under chain.pins.locked()."""
 
-    def __init__(self, local: MapOf[FastpathAddress, int], shared: FastpathEgressBpf.Live) -> None:
+    def __init__(self, local: MapOf[LocalAddress, int], shared: FastpathEgressBpf.Live) -> None:
         """local: the map fastpath_local. shared: the variables of its programs."""
         self._local = local
         self._shared = shared

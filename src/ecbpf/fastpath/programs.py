@@ -71,7 +71,7 @@ def load_egress(
         new.object.resize_map(FLOWS, sets)
         new.fixed.flow_sets = sets
         new.fixed.ticks_a_second = ticks_per_second()
-        new.fixed.egress_port, new.fixed.egress_vlan = egress
+        new.fixed.egress_ifindex, new.fixed.egress_vlan = egress
         new.live.hash_seed = secrets.randbits(64)
         TABLE.write(new.object.globals, new_settings)
         share_own(new.object, running, but=() if _same_format(new, running) else (FLOWS,))
@@ -135,7 +135,7 @@ class Ingress(StatefulSubprogram):
         ingress.fixed.flow_sets = self._shared[FLOWS].info.max_entries
         ingress.fixed.ticks_a_second = ticks_per_second()
         ingress.live.nic.mac[:] = self._nic.mac
-        ingress.live.nic.port = self._egress.ifindex
+        ingress.live.nic.ifindex = self._egress.ifindex
 
     def loaded(self, new: Object) -> None:
         """Fill the map of redirect targets. Raises KernelError."""

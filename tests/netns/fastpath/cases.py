@@ -263,13 +263,13 @@ def _resets(family: int) -> Iterator[Case]:
         yield Case(f"reset: {name}", frame_of(flow, flags), ANSWERED, sent, {"is_reset": 1}, becomes={"fins": 0})
     old = {"is_reset": 1, "heard_ago": 500, "went_up_ago": 500, "unconfirmed": 3, "first": 3}
     yield Case("reset: before silence and all", frame, ANSWERED, sent, old, becomes={"first": 3, "unconfirmed": 3})
-    yield Case("reset: by another NIC", frame, ANSWERED, sent, {"is_reset": 1, "port": OTHER_PORT})
+    yield Case("reset: by another NIC", frame, ANSWERED, sent, {"is_reset": 1, "ifindex": OTHER_PORT})
 
 
 def _ways(family: int) -> Iterator[Case]:
     flow = flow_of(family)
     frame = frame_of(flow)
-    elsewhere = {"port": OTHER_PORT}
+    elsewhere = {"ifindex": OTHER_PORT}
     no_way, conflict = ("unknown_interface",), ("vlan_conflicts",)
     stays: dict[str, Any] = {"up": 2, "bypassed": 0, "unconfirmed": 0}
     for vlan in (0, 100):
@@ -280,7 +280,7 @@ def _ways(family: int) -> Iterator[Case]:
     yield Case("redirected", frame, redirected, flow=elsewhere, settings=redirect, becomes={"bypassed": 1})
     yield Case("redirected by the same NIC", frame, redirected, settings=redirect)
     yield Case("redirected into a VLAN", frame, redirected, flow=elsewhere | {"vlan": 100}, settings=redirect)
-    yield Case("redirected to nowhere", frame, UP, no_way, {"port": 77}, redirect, becomes=stays)
+    yield Case("redirected to nowhere", frame, UP, no_way, {"ifindex": 77}, redirect, becomes=stays)
     for vlan in (1, 100, 4094):
         tagged = {"vlan": vlan}
         yield Case(f"VLAN {vlan}, as set", frame, TO_SERVER, flow=tagged, settings=tagged)
@@ -339,10 +339,10 @@ def _monitor(family: int) -> Iterator[Case]:
     )
     yield Case("monitor: answer", frame, UP, ("out_rsts_sent_xdp",), {"is_reset": 1}, on, becomes={"answers": 1})
     yield Case("monitor: discard", frame, UP, ("in_rsts_disc_flow",), {"is_reset": 1, "answers": 5}, on)
-    yield Case("monitor: no way", frame, UP, ("unknown_interface",), {"port": OTHER_PORT}, on)
+    yield Case("monitor: no way", frame, UP, ("unknown_interface",), {"ifindex": OTHER_PORT}, on)
     redirect = on | {"redirect": True}
-    away = {"port": OTHER_PORT}
+    away = {"ifindex": OTHER_PORT}
     yield Case("monitor: redirected", frame, UP, ("total_bypassed_pkts",), away, redirect)
-    yield Case("monitor: redirected to nowhere", frame, UP, ("unknown_interface",), {"port": 77}, redirect)
+    yield Case("monitor: redirected to nowhere", frame, UP, ("unknown_interface",), {"ifindex": 77}, redirect)
     aged = on | {"decrement_ttl": True}
     yield Case("monitor: nothing is changed", frame, UP, ("total_bypassed_pkts",), {"vlan": 100}, aged)

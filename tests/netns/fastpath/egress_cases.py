@@ -54,7 +54,7 @@ def cases(family: int) -> Iterator[Case]:
 LEARNED, MISSED, REUSED = ("lru_alloc_nonsyns",), ("lru_miss_out_nonsyn",), ("lru_reuse_nonsyns",)
 NEW = {
     "macs": MACS,
-    "port": PORT,
+    "ifindex": PORT,
     "vlan": 0,
     "first": 9,
     "fins": 0,
@@ -87,7 +87,7 @@ def _learning(family: int) -> Iterator[Case]:
         yield Case(f"not learned from {name}", frame(flags), ("lru_miss_out_syn",), None, None)
     yield Case("own or excluded address", frame(), MISSED, None, None, local=True)
     yield Case("own or excluded address, mark", frame(), MISSED, None, None, local=True, mark=5)
-    at_other = NEW | {"port": OTHER_PORT}
+    at_other = NEW | {"ifindex": OTHER_PORT}
     yield Case("by another NIC", frame(), LEARNED, None, at_other, at=(OTHER_PORT, 0))
     yield Case("in monitor mode", frame(), LEARNED, None, NEW, settings={"monitor": True})
     to_all = frame_of(flow._replace(vip=MULTICAST[family]), macs=MACS)
@@ -142,7 +142,7 @@ def _confirming(family: int) -> Iterator[Case]:
     yield Case("another server", to_other, moved, stays, stays | {"macs": OTHER_MACS})
     from_other = frame_of(flow, macs=MACS[:6] + b"\x02\0\0\0\0\x0d")
     yield Case("another MAC of ours", from_other, moved, {}, {"macs": MACS[:6] + b"\x02\0\0\0\0\x0d"})
-    yield Case("another NIC", frame_of(flow, macs=MACS), moved, {}, {"port": OTHER_PORT}, at=(OTHER_PORT, 0))
+    yield Case("another NIC", frame_of(flow, macs=MACS), moved, {}, {"ifindex": OTHER_PORT}, at=(OTHER_PORT, 0))
     syn = frame_of(flow, SYN, macs=OTHER_MACS)
     yield Case("another server from a SYN on", syn, ("server_changes", "lru_reuse_syns"), {}, anew)
     yield Case("into a VLAN", frame_of(flow, macs=MACS, tags=TAG), moved, {}, {"vlan": 100})

@@ -154,7 +154,7 @@ class Bare:
             new.resize_map("fastpath_flows", self.sets)
             new.globals.flow_sets = self.sets
             new.globals.ticks_a_second = self._ticks_a_second
-        new.globals.egress_port, new.globals.egress_vlan = port, vlan
+        new.globals.egress_ifindex, new.globals.egress_vlan = port, vlan
         new.load()
         for name, each in new.maps.items():
             if _short(name) in _SECTIONS or _short(name).startswith("fastpath_"):

@@ -197,7 +197,7 @@ def _entry(set_: Any, way: int) -> dict[str, Any] | None:
     if set_.tag[way] == 0:
         return None
     flow = set_.flow[way]
-    names = ("port", "vlan", "first", "fins", "unconfirmed", "is_reset", "resets", "answers", "bypassed", "up")
+    names = ("ifindex", "vlan", "first", "fins", "unconfirmed", "is_reset", "resets", "answers", "bypassed", "up")
     found: dict[str, Any] = {name: getattr(flow, name) for name in names}
     found |= {name: getattr(flow, name) for name in ("went_up", "learned", "confirmed")}
     if flow.answers:
@@ -212,5 +212,5 @@ def _entry_of(flow: Flow) -> dict[str, Any]:
     if flow.answers:
         found["answered"] = flow.answered
     server = flow.server
-    found |= {"port": server.port, "vlan": server.vlan, "macs": server.macs, "first": flow.young}
+    found |= {"ifindex": server.port, "vlan": server.vlan, "macs": server.macs, "first": flow.young}
     return found | {"seen": flow.heard % 2**32, "id": key_of(flow.id)}

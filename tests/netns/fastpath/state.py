@@ -35,7 +35,7 @@ def put(fastpath: Fastpath, model: Model, id_: FlowId, **fields: Any) -> None:
     """
     values = {"first": 0, "heard_ago": 0.1, "went_up_ago": 0.1, "answered_ago": 1.0} | fields
     now, nanoseconds = model.ticks, model.nanoseconds
-    port, vlan = values.pop("port", PORT), values.pop("vlan", 0)
+    ifindex, vlan = values.pop("ifindex", PORT), values.pop("vlan", 0)
     heard, went_up = (now - round(values.pop(f"{name}_ago") * TICKS_A_SECOND) for name in ("heard", "went_up"))
     values["answered"] = nanoseconds - round(values.pop("answered_ago") * 10**9)
     fastpath.globals.udp = True
@@ -49,10 +49,10 @@ def put(fastpath: Fastpath, model: Model, id_: FlowId, **fields: Any) -> None:
 
     entry = fastpath.find(id_)
     assert entry
-    entry.flow.port, entry.flow.vlan = port, vlan
+    entry.flow.ifindex, entry.flow.vlan = ifindex, vlan
     entry.set.seen[entry.way] = heard % 2**32
     entry.flow.went_up = went_up % 2**32
-    flow = model.flows.learn(id_, Server(MACS, port, vlan), now - TICKS_A_SECOND)
+    flow = model.flows.learn(id_, Server(MACS, ifindex, vlan), now - TICKS_A_SECOND)
     flow.heard, flow.went_up = heard, went_up
     for name, value in values.items():
         setattr(entry.flow, name, value)

@@ -110,7 +110,7 @@ def check_table(streams: Streams) -> None:
     assert len(set(keys)) == len(keys)
     assert set(keys) <= {key_of(flow) for flow in FLOWS}
     for flow in held:
-        assert flow.version % 2 == 0
+        assert flow.sequence % 2 == 0
         macs = bytes(flow.hop)
         assert macs[4:6] == macs[10:12] == bytes(flow.key)[32:34]
         assert macs[2] == macs[8]

@@ -10,5 +10,5 @@ struct test_clock {
 
 struct test_clock test_clock SEC(".data.clock") = {};
 
-#define FASTPATH_TICKS() (*(volatile __u64 *)&test_clock.ticks)
-#define FASTPATH_NANOSECONDS() (*(volatile __u64 *)&test_clock.nanoseconds)
+#define TIME_TICKS() (*(volatile __u64 *)&test_clock.ticks)
+#define TIME_NANOSECONDS() (*(volatile __u64 *)&test_clock.nanoseconds)
