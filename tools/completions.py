@@ -25,7 +25,7 @@ _PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
 
 _HEAD = "# bash completion for {name}, made by tools/completions.py (`make completions`) with shtab.\n"
 
-# A comma list completes its last element; what stands in the list already is not offered again, nor is lo.
+# Completes the last element of a comma-separated list; never offers lo or an interface already in the list.
 _PREAMBLE = """
 _ecbpf_interfaces() {
   local name list=""
@@ -55,7 +55,7 @@ _CHOICES = {
 
 
 def generate() -> dict[str, str]:
-    """The completion script of each command, by its name."""
+    """The completion script of each command, by name."""
     return {name: _script(name, build()) for name, build in _PARSERS.items()}
 
 
@@ -66,17 +66,17 @@ def _script(name: str, parser: argparse.ArgumentParser) -> str:
         if action.metavar == "NAME=VALUE":
             action.choices = _settings(owner.get_default("table"))
         elif action.metavar in _COMPLETE:
-            # What shtab looks for; set here, so that the commands pay nothing for it.
+            # shtab reads this attribute; it is set here, so that the commands do not load shtab.
             action.complete = _COMPLETE[action.metavar]  # type: ignore[attr-defined]
         elif action.metavar in _CHOICES:
             action.choices = _CHOICES[action.metavar]
     script = shtab.complete(parser, shell="bash", preamble=_PREAMBLE)
-    # shtab's own head is about its command line and a way of installing that is not ours.
+    # shtab's own header describes its command line and another way to install.
     return _HEAD.format(name=name) + script[script.index("\n\n") + 1 :]
 
 
 def _settings(table: SettingTable) -> list[str]:
-    """Each setting with the values that there are to choose from, or with its default."""
+    """Each setting with each of its values if it is a switch, else with its default."""
     return [
         f"{row.name}={value}"
         for row in table.rows.values()

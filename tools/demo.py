@@ -1,6 +1,6 @@
-"""The demonstration: the root array and the filter at work in the lab, as one would type it (`make demo`).
+"""The demonstration: the root array and the filter at work in the lab, by commands as typed (`make demo`).
 
-Ends with status 0 only if all of it worked, and takes away what it made whatever happens.
+Exits with status 0 only if everything worked, and removes what it made in any case.
 """
 
 import contextlib
@@ -27,17 +27,17 @@ VIP = "192.168.56.100"
 PAGE_BYTES = 200_000
 TRACE, PAGE, LIST = "trace.txt", "page", "prefixes.txt"
 A_MILLION = 1_000_000
-PATIENCE = 5.0  # seconds for what takes milliseconds
+PATIENCE = 5.0  # seconds to wait for things that take milliseconds
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def say(text: str) -> None:
-    """A paragraph to the reader."""
+    """Print a paragraph for the reader."""
     print("\n" + "\n".join(f"# {line}" for line in text.splitlines()), flush=True)
 
 
 class Stage:
-    """Where the commands run: a folder of its own, .venv/bin first on the path."""
+    """Where the commands run: in a folder of its own, with .venv/bin first on PATH."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -46,10 +46,10 @@ class Stage:
 
     @contextlib.contextmanager
     def running(self, command: str) -> Iterator["subprocess.Popen[str]"]:
-        """The command beside what happens in the block; at its end it ends too, with all it started."""
+        """Run the command during the block; afterwards end it and all processes that it started."""
         process = None
         try:
-            # A stop that comes now is raised at the end of the block, when we know what to end.
+            # A stop signal that comes now takes effect after this block, when `process` is known.
             with _held_back():
                 process = subprocess.Popen(
                     ["bash", "-eo", "pipefail", "-c", command],
@@ -59,7 +59,7 @@ class Stage:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     text=True,
-                    process_group=0,  # Ctrl-C reaches us alone
+                    process_group=0,  # Ctrl-C reaches only this process
                     preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS),  # noqa: PLW1509
                 )
             yield process
@@ -69,13 +69,13 @@ class Stage:
 
     @contextlib.contextmanager
     def background(self, command: str) -> Iterator["subprocess.Popen[str]"]:
-        """A simple command running(), shown as typed; the process is the command's own, not a shell's."""
+        """running(), for a simple command, shown as typed; the process is the command itself, not a shell."""
         print(f"$ {command} &", flush=True)
         with self.running(f"exec {command}") as process:
             yield process
 
     def run(self, command: str) -> str:
-        """Show the command as typed, and what it prints, which comes back too. Raises EcbpfError if it fails."""
+        """Run the command, show it and its output, and return the output. Raises EcbpfError if it fails."""
         print(f"$ {command}", flush=True)
         with self.running(command) as process:
             output = finish(process, command)
@@ -102,7 +102,7 @@ def _end(process: "subprocess.Popen[str]") -> None:
 
 
 def finish(process: "subprocess.Popen[str]", command: str) -> str:
-    """Wait for the end of a command; what it printed. Raises EcbpfError if it fails."""
+    """Wait for a command to end, and return its output. Raises EcbpfError if it fails."""
     try:
         output, _ = process.communicate(timeout=6 * PATIENCE)
     except subprocess.TimeoutExpired:
@@ -114,13 +114,13 @@ def finish(process: "subprocess.Popen[str]", command: str) -> str:
 
 
 def check(holds: bool, what: str) -> None:
-    """Raise EcbpfError unless what was promised holds."""
+    """Raise EcbpfError unless `what` holds."""
     if not holds:
         raise EcbpfError("demo", f"not as it should be: {what}")
 
 
 def wait_until(ready: Callable[[], bool], what: str) -> None:
-    """Wait for ready(). Raises EcbpfError if that takes too long."""
+    """Wait until ready() is true. Raises EcbpfError if that takes too long."""
     deadline = time.monotonic() + PATIENCE
     while not ready():
         check(time.monotonic() < deadline, what)
@@ -128,7 +128,7 @@ def wait_until(ready: Callable[[], bool], what: str) -> None:
 
 
 def frames() -> tuple[int, int]:
-    """Frames that the server's interface received, and those that the root array decided about, at one moment."""
+    """Frames that the server's interface has received, and that the root array has counted, at one moment."""
     with lab.inside("server"):
         while True:
             received = _received()
@@ -146,7 +146,7 @@ def _received() -> int:
 
 
 def attach(stage: Stage) -> int:
-    """The lab and the root array; frames that came before it was there."""
+    """Build the lab and attach the root array; returns the number of frames that came before it."""
     say("A server and a client, two network namespaces joined by a wire.")
     stage.run("ecbpf lab up")
     say("The root array on the server's interface: eight slots, all free. Slot 6 gets the debug printer.")
@@ -157,7 +157,7 @@ def attach(stage: Stage) -> int:
 
 
 def traffic(stage: Stage) -> None:
-    """Pings and a transfer, and what the trace has of them."""
+    """Pings and a download, and their lines in the trace."""
     trace = os.path.join(stage.folder, TRACE)
     say("Real traffic, with the trace running: pings in both families, and a page over TCP.")
     with stage.background(f"ecbpf trace >> {TRACE}") as tracing:
@@ -172,12 +172,12 @@ def traffic(stage: Stage) -> None:
             )
             check(fetched == f"{PAGE_BYTES} bytes\n", "the page arrives whole")
         wait_until(lambda: "proto 6 " in _text(trace), "the trace has lines (or does another reader take them?)")
-    say("What the printer logged of ICMP, ICMPv6 and TCP:")
+    say("What the debug printer logged for ICMP, ICMPv6 and TCP:")
     stage.run(f'for p in 1 58 6; do grep -m 2 "proto $p " {TRACE}; done; wc -l {TRACE}')
 
 
 def _forget_older_lines(tracing: int, trace: str) -> None:
-    """Once `ecbpf trace` reads the pipe, and no more lines come that others left there, empty the file."""
+    """Empty the file when `ecbpf trace` reads the pipe and has read all older lines."""
     wait_until(lambda: _has_open(tracing, "trace_pipe"), "the trace is read")
     before = None
     while before != (now := _text(trace)):
@@ -202,23 +202,23 @@ def _is_listening() -> bool:
 
 
 def account(stage: Stage, before: int) -> None:
-    """The table, and that it adds up to what the interface saw."""
+    """Show the table, and check that it adds up to the frames that the interface received."""
     say(
-        "What every slot did. The printer passes what it logs, and as nothing stands behind it,\n"
-        "counts it. The root decided alone about what is not IP: the client's ARP request."
+        "What each slot has done. The printer passes the packets that it logs, and counts them, as no slot\n"
+        "behind it is occupied. The root itself decided about packets that are not IP: the client's ARP request."
     )
     stage.run(f"{SERVER} ecbpf status")
     stage.run(f"{SERVER} ip -s link show eth0")
     received, counted = frames()
     say(
-        f"The interface received {received} frames, {before} of them before the root array was there;\n"
+        f"The interface received {received} frames, {before} of them before the root array was attached;\n"
         f"{received} - {before} = {received - before}. The table adds up to {counted}."
     )
     check(received - before == counted, "every frame is counted once")
 
 
 def replace(stage: Stage) -> None:
-    """Five upgrades under traffic."""
+    """Upgrade the root five times under traffic."""
     say("Now upgrade the root in place, five times, while two thousand pings go through. None may be lost.")
     ping = f"{CLIENT} ping -q -i 0.002 -c 2000 {IP4}"
     with stage.background(ping) as pinging:
@@ -227,29 +227,29 @@ def replace(stage: Stage) -> None:
         result = finish(pinging, ping)
     print(result, end="", flush=True)
     check(re.search(r"\b0% packet loss", result) is not None, "no ping is lost")
-    say("The printer is still in its slot, and its counts went on. For programs, the same as JSON:")
+    say("The printer is still in its slot, and its counts went on. The same as JSON, for programs:")
     stage.run(f"{SERVER} ecbpf status eth0 --json | grep -A 13 '\"slot\": 6'")
 
 
 def filter_sources(stage: Stage) -> None:
-    """The filter: the client dropped by its address, counted, and forgiven."""
-    say("Slot 2: the filter. Tell it to drop the client's network, and the pings die before the stack sees them.")
+    """The filter: drop the client by its address, count it, and allow it again."""
+    say("Slot 2: the filter. It drops the client's network, and pings no longer reach the network stack.")
     stage.run(f"{SERVER} ecbpf filter attach -i eth0")
     stage.run(f"{SERVER} ecbpf filter drop -i eth0 192.168.56.20/24 --tag '56 subnet'")
     stage.run(f"! {CLIENT} ping -q -c 3 -i 0.2 -W 1 {IP4}")
     stage.run(f"{SERVER} xdp_filter --status --interface eth0")
     check(_counts(stage)["ip_drop_count"] >= 3, "the pings were dropped and counted")
-    say("Which entry does it? And an exception, which wins over any drop.")
+    say("Which entry drops it? And an exception: allow wins over any drop.")
     stage.run(f"{SERVER} ecbpf filter check -i eth0 192.168.56.20")
     stage.run(f"{SERVER} ecbpf filter allow -i eth0 192.168.56.20 --tag 'our own'")
     stage.run(f"{CLIENT} ping -q -c 3 -i 0.2 {IP4}")
 
 
 def filter_a_million(stage: Stage) -> None:
-    """A million prefixes in the place of the one, in the middle of traffic."""
-    say("A million prefixes in its place, in one piece, while a thousand pings go through. None may be lost.")
+    """Replace the one prefix by a million, under traffic."""
+    say("A million prefixes replace it, all at once, while a thousand pings go through. None may be lost.")
     with open(os.path.join(stage.folder, LIST), "w", encoding="ascii") as file:
-        # 16 networks of 2^16 addresses: every one of them by itself.
+        # 16 networks of 2^16 addresses, each address as one prefix.
         file.writelines(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255} attacker {n}\n" for n in range(A_MILLION))
     stage.run(f"head -n 2 {LIST}; wc -l {LIST}")
     ping = f"{CLIENT} ping -q -i 0.005 -c 1000 {IP4}"
@@ -259,28 +259,28 @@ def filter_a_million(stage: Stage) -> None:
     print(result, end="", flush=True)
     check(re.search(r"\b0% packet loss", result) is not None, "no ping is lost")
     stage.run(f"{SERVER} ecbpf filter check -i eth0 10.7.8.9")
-    stage.run(f"{SERVER} ecbpf filter clear -i eth0")
+    stage.run(f"{SERVER} ecbpf filter flush -i eth0")
 
 
 def filter_fragments(stage: Stage) -> None:
-    """Fragments to a VIP: refused, with an answer that the client understands, so many a second."""
+    """Fragments to a VIP: dropped, with a limited number of answers that make the client send smaller packets."""
     say(
-        "Fragments to an address that several directors have (a VIP) arrive at different ones: none can put\n"
-        "them together. The filter drops them and tells the sender to send smaller packets."
+        "Fragments to an address that several directors share (a VIP) arrive at different directors, and none\n"
+        "can reassemble them. The filter drops them and tells the sender to send smaller packets."
     )
     stage.run(f"{SERVER} ip address add {VIP}/32 dev eth0")
     answered = stage.run(f"! {CLIENT} ping -c 2 -i 0.2 -W 1 -s 2048 {VIP}")
     check("Frag needed" in answered, "the client is told")
-    say("Those to the server's own address pass.")
+    say("Fragments to the server's own address pass.")
     stage.run(f"{CLIENT} ping -q -c 2 -i 0.2 -s 2048 {IP4}")
-    say("Under a flood of them, 20 answers a CPU and second are enough.")
+    say("Under a flood of them, it sends 20 answers per CPU and second.")
     stage.run(f"{SERVER} ecbpf filter clear -i eth0")
     started = time.monotonic()
     stage.run(f"! {CLIENT} ping -q -i 0.001 -c 400 -W 1 -s 2048 -M dont {VIP}")
     stage.run(f"{SERVER} xdp_filter --status --interface eth0 | grep -E 'frag|ptb'")
     counts = _counts(stage)
-    seconds = int(time.monotonic() - started) + 2  # of the clock, which it began and ended within
-    check(counts["ptb_limit_count"] > 0, "the flood is more than is answered")
+    seconds = int(time.monotonic() - started) + 2  # begun seconds of the clock
+    check(counts["ptb_limit_count"] > 0, "the flood exceeds the limit of answers")
     check(0 < counts["ptb_sent_count"] <= 20 * seconds * (os.cpu_count() or 1), "the answers are limited")
 
 
@@ -292,7 +292,7 @@ def _counts(stage: Stage) -> dict[str, int]:
 
 
 def leave(stage: Stage) -> None:
-    """Take all of it away, as one would."""
+    """Detach the root array and take the lab down."""
     say("And off again.")
     stage.run(f"{SERVER} ecbpf detach eth0")
     stage.run("ecbpf lab down")
@@ -300,7 +300,7 @@ def leave(stage: Stage) -> None:
 
 
 def perform() -> None:
-    """The whole play. Raises EcbpfError if a part of it goes wrong."""
+    """The whole demonstration. Raises EcbpfError if a part of it fails."""
     if os.geteuid() != 0:
         raise NotPermittedError("demo", 1, "it makes network namespaces and loads kernel programs: run it as root")
     if lab.status().state != "down":
@@ -325,7 +325,7 @@ def perform() -> None:
 
 
 def _tidy() -> None:
-    """Take away what is left, whatever state it is in; not to be interrupted."""
+    """Remove what is left, whatever state it is in; must not be interrupted."""
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(EcbpfError), lab.inside("server"):
@@ -334,13 +334,13 @@ def _tidy() -> None:
 
 
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    for each in STOPS:  # the first stop is enough: what it unwinds is not to be interrupted
+    for each in STOPS:  # the first signal is enough: the clean-up must not be interrupted
         signal.signal(each, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
 def main() -> int:
-    """Perform; returns the exit status."""
+    """Run the demonstration; returns the exit status."""
     for number in STOPS:
         signal.signal(number, _stop)
     try:

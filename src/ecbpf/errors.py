@@ -1,9 +1,7 @@
-"""Every error that ecbpf raises, under one base, each with its exit status.
+"""All errors that ecbpf raises, under one base class, each with its exit status.
 
-An error says what went wrong with which thing, why, and what to do about it; the
-command line prints it as one line, ``ecbpf: what: why; what to do``.
-
-The exit statuses are those of sysexits(3) where one fits.
+An error names the thing, what is wrong with it, and what to do about it. The command line prints
+it as one line, ``ecbpf: what: why; hint``. Exit statuses are from sysexits(3) where one fits.
 """
 
 import errno as _errno
@@ -22,10 +20,10 @@ __all__ = [
 
 
 class EcbpfError(Exception):
-    """Base of all; by itself: the operation failed.
+    """The base class of all errors; raised itself, it means that the operation failed.
 
     what: the thing, for instance an interface or a path. why: what is wrong with it.
-    hint: what the reader can do ("" when there is nothing to say).
+    hint: what the user can do, "" if there is nothing to suggest.
     """
 
     exit_status = 1
@@ -48,13 +46,13 @@ class UsageError(EcbpfError):
 
 
 class DataError(EcbpfError):
-    """A file or value that was given is not what it should be (EX_DATAERR)."""
+    """A given file, name or value is wrong (EX_DATAERR)."""
 
     exit_status = 65
 
 
 class MissingError(EcbpfError):
-    """A kernel feature, library or file system is not there (EX_UNAVAILABLE)."""
+    """A kernel feature, library, tool or file system is missing (EX_UNAVAILABLE)."""
 
     exit_status = 69
 
@@ -64,7 +62,7 @@ class BusyError(EcbpfError):
 
 
 class KernelError(EcbpfError):
-    """The kernel refused; `errno` says with what."""
+    """The kernel refused the operation with `errno`."""
 
     def __init__(self, what: str, errno: int, hint: str = "") -> None:
         name = _errno.errorcode.get(errno, f"errno {errno}")
@@ -73,13 +71,13 @@ class KernelError(EcbpfError):
 
 
 class NotPermittedError(KernelError):
-    """The caller lacks the rights (EX_NOPERM)."""
+    """The caller lacks privileges (EX_NOPERM)."""
 
     exit_status = 77
 
 
 def kernel_error(what: str, errno: int, hint: str = "") -> KernelError:
-    """The error to raise for a call that failed with `errno`: no rights is a class of its own."""
+    """The error for a call that failed with `errno`: NotPermittedError for EPERM, KernelError for all others."""
     if errno == _errno.EPERM:
         return NotPermittedError(what, errno, hint or "run it as root")
     return KernelError(what, errno, hint)

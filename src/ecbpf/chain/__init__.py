@@ -1,1 +1,1 @@
-"""The root array on an interface: attach, slots, pins, status. Knows no subprogram by name."""
+"""The root array on an interface: attach, slots, pins, status. Independent of the individual subprograms."""

@@ -1,7 +1,7 @@
 """Attach, replace in place and detach the root array, or nop, on an interface.
 
-Each is one change that packets can see, a call that the kernel makes whole or not at all; what comes before
-it prepares, what comes after it tidies. Killed anywhere, the interface has the old state or the new.
+Each operation makes one change that packets can see, by one atomic system call. The steps before it prepare, the
+steps after it tidy up. A command killed at any point leaves the interface in the old state or the new one.
 """
 
 import errno
@@ -28,32 +28,34 @@ _DRIVER_REFUSES = frozenset({errno.EINVAL, errno.ERANGE, errno.E2BIG, errno.EOPN
 
 
 def check_attach(interface: str, *, generic: bool, force: bool) -> None:
-    """Raise what attach() would raise about the interface as it is now, and change nothing."""
+    """Raise the error that attach() would raise about the interface in its present state. Changes nothing."""
     _check(interface, look(interface), generic=generic, force=force)
 
 
 def _check(interface: str, occupant: Occupant | None, *, generic: bool, force: bool) -> str:
-    """The mode to attach in: the occupant's, which a replacement keeps. Raises BusyError."""
+    """The mode to attach in; a replacement keeps the mode of the program before it. Raises BusyError."""
     if occupant is None:
         return GENERIC if generic else NATIVE
     if not occupant.is_ours and not force:
         raise BusyError(interface, f"{occupant.describe()} is not ours", "--force replaces it")
     if occupant.mode == OFFLOADED:
-        raise BusyError(interface, f"{occupant.describe()} runs on the NIC", "let its owner take it off")
+        raise BusyError(interface, f"{occupant.describe()} runs on the NIC", "its owner has to detach it")
     if generic and occupant.mode != GENERIC:
         raise BusyError(
-            interface, f"{occupant.mode} mode is attached, generic was asked", f"ecbpf detach {interface} first"
+            interface,
+            f"{occupant.mode} mode is attached, generic was asked for",
+            f"ecbpf detach {interface} first",
         )
     return occupant.mode
 
 
 def attach(interface: str, *, generic: bool = False, force: bool = False, filename: str = "") -> Change:
-    """Attach the root array; replace it in place, slots, counters and configuration kept, if there is one.
+    """Attach the root array, or replace it in place and keep its slots, counters and configuration.
 
-    generic: in generic mode, for an interface without native XDP. force: replace a program that is not ours.
+    generic: use generic mode, for an interface without native XDP. force: replace a program that is not ours.
     filename: the root's object, if not this package's.
 
-    Raises DataError (no such interface, no such object), BusyError (a stranger, another mode),
+    Raises DataError (no such interface, no such object), BusyError (a program that is not ours, another mode),
     VerifierError, MissingError, KernelError.
     """
     with locked():
@@ -71,7 +73,7 @@ def attach(interface: str, *, generic: bool = False, force: bool = False, filena
         try:
             _attach_new_root(interface, occupant, mode, filename, frags=False)
         except DriverRefusalError:
-            # A large MTU wants programs that take several buffers; a driver without XDP refuses both.
+            # With a large MTU drivers accept only multi-buffer programs; a driver without XDP refuses both.
             if probe_xdp_frags() is not Answer.YES:
                 raise
             _attach_new_root(interface, occupant, mode, filename, frags=True)
@@ -79,9 +81,9 @@ def attach(interface: str, *, generic: bool = False, force: bool = False, filena
 
 
 def attach_nop(interface: str, *, generic: bool = False, force: bool = False) -> Change:
-    """Attach the inert program, in place of a root array if there is one; its slots and counters are gone then.
+    """Attach nop, the program that passes everything. It replaces a root array, with its slots and counters.
 
-    Arguments, result and errors as attach().
+    Arguments, result and errors as for attach().
     """
     with locked(), NopBpf() as new:
         occupant = repair(interface)
@@ -92,9 +94,9 @@ def attach_nop(interface: str, *, generic: bool = False, force: bool = False) ->
 
 
 def detach(interface: str) -> Change:
-    """Take the root array or nop off the interface, with its slots.
+    """Detach the root array, with its slots, or nop from the interface.
 
-    Raises EcbpfError (nothing of ours is attached; a stranger is named), DataError, KernelError.
+    Raises EcbpfError (nothing attached, or a program that is not ours, which is named), DataError, KernelError.
     """
     with locked():
         occupant = _ours(interface, repair(interface))
@@ -104,9 +106,9 @@ def detach(interface: str) -> Change:
 
 
 def give_back(interface: str, before: Occupant | None) -> None:
-    """Take an attach() back. before: what look() found; it gets its place again.
+    """Undo an attach(). before: what look() found before it, which is restored.
 
-    To be called under pins.locked(). Raises EcbpfError, DataError, KernelError.
+    The caller holds pins.locked(). Raises EcbpfError, DataError, KernelError.
     """
     now = look(interface)
     if before is None:
@@ -117,7 +119,7 @@ def give_back(interface: str, before: Occupant | None) -> None:
 
 
 def check_detach(interface: str) -> None:
-    """Raise what detach() would raise about the interface as it is now, and change nothing."""
+    """Raise the error that detach() would raise about the interface in its present state. Changes nothing."""
     _ours(interface, look(interface))
 
 
@@ -125,7 +127,7 @@ def _ours(interface: str, occupant: Occupant | None) -> Occupant:
     if occupant is None:
         raise EcbpfError(interface, "no root array attached", "nothing to detach")
     if not occupant.is_ours:
-        raise BusyError(interface, f"{occupant.describe()} is not ours", "whoever attached it detaches it")
+        raise BusyError(interface, f"{occupant.describe()} is not ours", "its owner has to detach it")
     return occupant
 
 
@@ -157,11 +159,11 @@ def _attach_new_root(interface: str, occupant: Occupant | None, mode: str, filen
 
 
 class DriverRefusalError(KernelError):
-    """The driver does not take the program in this mode."""
+    """The driver refuses the program in this mode."""
 
 
 def _commit(interface: str, occupant: Occupant | None, program: Program, mode: str) -> None:
-    """Put the program on the interface: pins first, then the one change that packets see, then order."""
+    """Put the program on the interface: pin the maps, make the one change that packets see, then tidy up."""
     folder = folder_of(interface)
     try:
         make_folder(folder)
@@ -191,6 +193,8 @@ def _create_link(interface: str, program: Program, mode: str) -> XdpLink:
             ) from None
         if error.errno in _DRIVER_REFUSES:
             raise DriverRefusalError(
-                interface, error.errno, "the driver refuses; is the MTU, of it or its peer, too large for XDP?"
+                interface,
+                error.errno,
+                "the driver refuses: is the interface's MTU, or its peer's, too large for XDP?",
             ) from None
         raise kernel_error(interface, error.errno) from None

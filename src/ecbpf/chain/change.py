@@ -9,10 +9,10 @@ __all__ = ["Change"]
 class Change:
     """One change that packets can see.
 
-    subject: what was changed: "root array", "nop", "egress program", or what a subprogram is called.
+    subject: what was changed: "root array", "nop", "egress program", or the name of a subprogram.
     action: "attached", "replaced", "detached" or "emptied" (a slot).
     slot: of a subprogram. mode: "native" or "generic"; of an egress program "tcx" or "clsact"; "" for subprograms.
-    in_place_of: the program of another name that was there before, "" for none.
+    in_place_of: the name of another program that was there before, "" for none.
     """
 
     interface: str

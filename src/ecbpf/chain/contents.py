@@ -1,4 +1,4 @@
-"""What the slots of a root array hold."""
+"""The programs in the slots of a root array."""
 
 from ecbpf.chain.occupant import Occupant
 from ecbpf.kernel.descriptor import descriptor_by_id
@@ -18,13 +18,13 @@ def program_in(root: Occupant, slot: int) -> Program | None:
     """The program in one slot, None if it is empty. Raises KernelError."""
     while (program_id := root.maps["xdp_program_arr"].get(slot)) is not None:
         fd = descriptor_by_id("prog", program_id)
-        # Between the two calls it may have been replaced, and gone: look again.
+        # It may have been replaced and freed between the two calls: look again.
         if fd is not None:
             return Program(fd)
     return None
 
 
 def occupied(root: Occupant) -> int:
-    """The slots that hold a program, as bits. Raises KernelError."""
+    """The slots that hold a program, as a bit mask. Raises KernelError."""
     array = root.maps["xdp_program_arr"]
     return sum(1 << slot for slot in range(SLOTS) if array.get(slot) is not None)

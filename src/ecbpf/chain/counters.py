@@ -1,4 +1,4 @@
-"""The counts of a root array: by slot and verdict, added up over the CPUs."""
+"""The counts of a root array, by slot and verdict, summed over all CPUs."""
 
 from ecbpf.chain.contents import SLOTS
 from ecbpf.chain.occupant import Occupant
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["ROOT", "VERDICTS", "Counts", "clear", "read", "totals", "zero"]
 
 VERDICTS = ("XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT", "XDP_INVALID_ACTION")
-ROOT = SLOTS  # CHAIN_ROOT in chain.h: the row of what the root decided alone
+ROOT = SLOTS  # CHAIN_ROOT in chain.h: the row of the root's own decisions
 
 Counts = dict[str, int]
 
@@ -20,27 +20,27 @@ _TRIES = 100
 
 
 def read(root: Occupant, row: int) -> Counts:
-    """Packets by verdict that the slot `row` (or ROOT) decided since the last clear. Raises KernelError."""
+    """Packets by verdict that slot `row` (or ROOT) has decided since the last clear. Raises KernelError."""
     columns = list(total(root.maps["xdp_stats"][row]).verdict)
-    columns += [0] * (len(VERDICTS) - len(columns))  # a version that had fewer
+    columns += [0] * (len(VERDICTS) - len(columns))  # an older version had fewer
     return dict(zip(VERDICTS, columns, strict=False))
 
 
 def totals(rows: list[Counts]) -> Counts:
-    """The sum of some rows."""
+    """The sum of these rows."""
     return {verdict: sum(row[verdict] for row in rows) for verdict in VERDICTS}
 
 
 def clear(root: Occupant) -> None:
     """Set all counts to zero, while packets are being counted. Raises KernelError."""
     for row in range(SLOTS + 1):
-        zero(root.maps["xdp_stats"], row, "verdict")  # the countdown of the sample stays
+        zero(root.maps["xdp_stats"], row, "verdict")  # the sample's countdown stays
 
 
 def zero(stats: Map, key: int, member: str = "") -> None:
-    """Zero what all CPUs count at `key`, and again until none had read a count before and written it back after.
+    """Set the counts of all CPUs at `key` to zero, and again if a CPU that was counting wrote its old one back.
 
-    member: the array in the value that has the counts; "": the value is the count. Raises KernelError.
+    member: the array of counts within the value; "": the value is the count. Raises KernelError.
     """
     before = stats[key]
     for _ in range(_TRIES):

@@ -1,11 +1,11 @@
-"""Programs of ours at tc egress, which stay; an interface may have one, beside those of other people.
+"""Our programs at tc egress, one per interface, beside programs of other owners.
 
-By tcx link where the kernel has it (6.6), by clsact filter below. As with the root array, the truth is what the
-kernel runs. A link lives by its pin, ``tc-egress-programs/IFINDEX`` of its network namespace: not in the folder
-of the interface, which goes with the root array. So renames do no harm; where the interface has another index
-now, or is in another namespace, the pin gets its right place when a program is put there or taken off.
+They are attached by tcx link (Linux 6.6 and later) or else by a clsact filter. As with the root array, the truth
+is what the kernel runs. A link is kept alive by its pin, ``tc-egress-programs/IFINDEX`` of its network namespace.
+The pin is not in the interface's folder, which goes with the root array. Renaming an interface does no harm. If it
+got another index or moved to another namespace, its pin is renamed at the next attach or detach.
 
-Ours is told by its name: `name`, everywhere below, is that of the program in the C.
+Our program is recognised by its name: `name`, everywhere below, is the program's name in the C source.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ from ecbpf.netdev.interfaces import index_of, names
 
 __all__ = ["egress_interfaces", "egress_program", "put_egress", "sweep_egress", "take_off_egress"]
 
-_ELSEWHERE = "link:"  # and its id: of one whose place another link has
+_ELSEWHERE = "link:"  # and its id: the pin of a link whose usual path another link needs
 _ATTEMPTS = 100
 
 
 class _Holder(NamedTuple):
-    """A program of ours, and what holds it."""
+    """A program of ours, and the link or filter that holds it."""
 
     program: Program
     by: TcxLink | ClsactFilter
@@ -41,12 +41,12 @@ class _Holder(NamedTuple):
 
 
 def put_egress(interface: str, program: Program) -> Change:
-    """Attach a loaded program behind those that are there; or replace ours, of the same name, between two packets.
+    """Attach a loaded program behind the existing ones, or replace ours, of the same name, atomically.
 
-    To be called under pins.locked().
+    The caller holds pins.locked().
 
-    Raises DataError (no such interface), BusyError (on a kernel without tcx: a filter of somebody else stands at
-    our handle and priority), KernelError; the interface is as it was then.
+    Raises DataError (no such interface), BusyError (on a kernel without tcx: somebody else's filter has our handle
+    and priority), KernelError; the interface is then as it was before.
     """
     ifindex = index_of(interface)
     sweep_egress()
@@ -69,7 +69,7 @@ def put_egress(interface: str, program: Program) -> Change:
 
 
 def egress_program(interface: str, name: str) -> Program | None:
-    """The program of ours that runs at egress now, None if there is none; needs no lock.
+    """Our program that runs at egress now, None if there is none. Needs no lock.
 
     Raises DataError (no such interface), KernelError.
     """
@@ -78,7 +78,7 @@ def egress_program(interface: str, name: str) -> Program | None:
 
 
 def take_off_egress(interface: str, name: str) -> bool:
-    """Take our program off; False if there is none. To be called under pins.locked().
+    """Detach our program; returns False if there is none. The caller holds pins.locked().
 
     Raises DataError (no such interface), KernelError.
     """
@@ -93,7 +93,7 @@ def take_off_egress(interface: str, name: str) -> bool:
 
 
 def egress_interfaces(name: str) -> list[str]:
-    """The interfaces of this network namespace that have a program of ours, in the kernel's order; needs no lock.
+    """The interfaces of this network namespace that have our program, in the kernel's order. Needs no lock.
 
     Raises KernelError.
     """
@@ -104,14 +104,14 @@ def _has_one(interface: str, name: str) -> bool:
     try:
         return egress_program(interface, name) is not None
     except EcbpfError:
-        # One that went away since it was listed is no error.
+        # An interface that has gone since it was listed is not an error.
         if interface in names():
             raise
         return False
 
 
 def sweep_egress() -> None:
-    """Remove the pins of links that hold no interface any more, of every namespace; under pins.locked().
+    """Remove the pins of links whose interface is gone, in every namespace. The caller holds pins.locked().
 
     Raises KernelError.
     """
@@ -126,7 +126,7 @@ def sweep_egress() -> None:
 
 
 def _look(interface: str, ifindex: int, name: str) -> list[_Holder]:
-    """Ours on the interface: one, unless somebody put a second there by other means."""
+    """Our programs on the interface: at most one, unless another tool attached a second."""
     wanted = name[: BPF_OBJ_NAME_LEN - 1]
     clsact = ClsactFilter(ifindex, "egress")
     for _ in range(_ATTEMPTS):
@@ -141,18 +141,18 @@ def _look(interface: str, ifindex: int, name: str) -> list[_Holder]:
             if link is not None:
                 found.append(_Holder(program, link))
         return found + [_Holder(program, clsact) for program in at_clsact if program.name == wanted]
-    raise EcbpfError(interface, "its egress programs change faster than one can look", "stop who does that")
+    raise EcbpfError(interface, "its egress programs keep changing", "stop the program that changes them")
 
 
 def _opened(ids: list[int]) -> list[Program] | None:
-    """The programs with these ids; None if one was replaced meanwhile, and is gone."""
+    """The programs with these ids; None if one of them has been replaced and is gone."""
     fds = [descriptor_by_id("prog", program_id) for program_id in ids]
     programs = [Program(fd) for fd in fds if fd is not None]
     return programs if len(programs) == len(ids) else None
 
 
 def _link_of(interface: str, ifindex: int, program: Program) -> TcxLink | None:
-    """The link that holds the program on the interface, None if it is attached without."""
+    """The link that holds the program on the interface, None if it is attached without a link."""
     pinned = _pinned(_home(ifindex))
     if pinned is not None and (pinned.info.prog_id, pinned.info.ifindex) == (program.id, ifindex):
         return pinned
@@ -160,8 +160,8 @@ def _link_of(interface: str, ifindex: int, program: Program) -> TcxLink | None:
     if len(links) > 1:
         raise EcbpfError(
             interface,
-            f"program {program.id} is at egress of interfaces of one index in two namespaces",
-            "take it off in the other one first",
+            f"program {program.id} is at egress of two interfaces with the same index, in two namespaces",
+            "detach it in the other one first",
         )
     return links[0] if links else None
 
@@ -185,7 +185,7 @@ def _busy(interface: str, program_id: int) -> BusyError:
     name = opened[0].name if opened else ""
     return BusyError(
         interface,
-        f"the egress filter of handle {HANDLE:#x}, priority {PRIORITY}, is program {program_id} "
+        f"the egress filter with handle {HANDLE:#x}, priority {PRIORITY}, is program {program_id} "
         f"({name or 'no name'}), which is not ours",
         f"tc filter del dev {interface} egress pref {PRIORITY} handle {HANDLE:#x} bpf",
     )
@@ -199,7 +199,7 @@ def _detach(interface: str, held: list[_Holder]) -> None:
 
 @contextlib.contextmanager
 def _about(interface: str) -> Iterator[None]:
-    """What the kernel refuses, it refuses for this interface: no name of a function in the error."""
+    """Make errors of the kernel name this interface instead of a function."""
     try:
         yield
     except KernelError as error:
@@ -215,7 +215,7 @@ def _pins_in(folder: str) -> list[str]:
 
 
 def _pinned(path: str) -> TcxLink | None:
-    """The tcx link pinned there; None for nothing, and for what is none: it is left alone."""
+    """The tcx link pinned at `path`; None if there is nothing, or something else, which is left alone."""
     try:
         link = TcxLink.by_pin(path)
     except KernelError:
@@ -227,7 +227,7 @@ def _pinned(path: str) -> TcxLink | None:
 
 
 def _pin(link: TcxLink, ifindex: int) -> None:
-    """See to it that the link is pinned in its place, and there only."""
+    """Make sure that the link is pinned at its usual path, and only there."""
     home, number = _home(ifindex), link.info.id
     in_the_way = _pinned(home)
     if in_the_way is not None:
@@ -235,7 +235,7 @@ def _pin(link: TcxLink, ifindex: int) -> None:
             other = in_the_way.info.id
         if other == number:
             return
-        # Of an interface that is in another namespace or has another index now: it lives by this pin.
+        # Its interface is in another namespace or has another index now, and only this pin keeps the link alive.
         _rename(home, os.path.join(egress_folder(), f"{_ELSEWHERE}{other}"))
     make_folder(egress_folder())
     for folder in egress_folders():

@@ -1,4 +1,4 @@
-"""What runs on an interface, as the kernel has it: a root array of ours, nop, a stranger, nothing."""
+"""What the kernel runs on an interface: our root array, nop, a program that is not ours, or nothing."""
 
 import errno
 
@@ -35,7 +35,7 @@ class Occupant:
     """The program on an interface."""
 
     def __init__(self, interface: str, ifindex: int, program: Program, mode: str) -> None:
-        """program: owned from now on. mode: as in kernel.xdp."""
+        """program: owned by this object from now on. mode: as in kernel.xdp."""
         self.interface = interface
         self.ifindex = ifindex
         self.program = program
@@ -44,54 +44,54 @@ class Occupant:
 
     @property
     def maps(self) -> dict[str, Map]:
-        """The maps of the program, see maps_of()."""
+        """The maps of the program: see maps_of()."""
         if self._maps is None:
             self._maps = maps_of(self.program)
         return self._maps
 
     @property
     def is_root(self) -> bool:
-        """Whether this is a root array of ours, of whatever version."""
+        """Whether this is our root array, of any version."""
         array = self.maps.get("xdp_program_arr") if self.program.name == ROOT_PROGRAM else None
         return array is not None and array.info.type == MAP_PROG_ARRAY and "xdp_stats" in self.maps
 
     @property
     def is_nop(self) -> bool:
-        """Whether this is our inert program."""
+        """Whether this is nop, our program that passes everything."""
         return self.program.name == NOP_PROGRAM
 
     @property
     def is_ours(self) -> bool:
-        """Whether this may be replaced without force."""
+        """Whether this may be replaced without --force."""
         return self.is_nop or self.is_root
 
     def link(self) -> XdpLink | None:
         """The link that holds the program here, None if it was attached by netlink.
 
-        Raises EcbpfError where two links in different network namespaces could be meant.
+        Raises EcbpfError if it could be either of two links in different network namespaces.
         """
         links = find_links(self.program.id, self.ifindex)
         if len(links) > 1:
             raise EcbpfError(
                 self.interface,
-                f"program {self.program.id} is on interfaces of one index in two namespaces",
-                "let its owner take it off",
+                f"program {self.program.id} is on two interfaces with the same index, in two namespaces",
+                "its owner has to detach it",
             )
         return links[0] if links else None
 
     def describe(self) -> str:
-        """Id, name, mode and the way it is attached, for an error or a status line."""
+        """Its id, name, mode, and how it is attached, for an error or a status line."""
         links = find_links(self.program.id, self.ifindex)
         how = f"by link {links[0].info.id}" if links else "by netlink"
         return f"XDP program {self.program.id} ({self.program.name or 'no name'}), {self.mode}, attached {how}"
 
     def replace(self, program: Program) -> None:
-        """Put `program` in the place of this one between two packets, by link or netlink as this one is.
+        """Replace this program by `program` atomically, by link or netlink as this one is attached.
 
         Raises KernelError.
         """
-        # netlink first: the kernel says EBUSY if a link owns the place. The other way round the link found
-        # could be one in another namespace, whose interface has the same index.
+        # netlink first: it fails with EBUSY if a link holds the interface. If we looked for a link first, we could
+        # find one of an interface with the same index in another namespace.
         try:
             replace_by_netlink(self.ifindex, program, self.program, self.mode)
         except KernelError as error:
@@ -105,7 +105,7 @@ class Occupant:
             self._link_in_the_way(error).detach()
 
     def _link_in_the_way(self, error: KernelError) -> XdpLink:
-        """The link because of which netlink may not; raises `error` again if it is about something else."""
+        """The link that made netlink fail with EBUSY; raises `error` again if that was not the reason."""
         link = self.link() if error.errno == errno.EBUSY else None
         if link is None:
             raise error
@@ -120,10 +120,10 @@ def look(interface: str) -> Occupant | None:
         if attached is None:
             return None
         fd = descriptor_by_id("prog", attached.program_id)
-        # Between the two calls the program may have been replaced, and gone: look again.
+        # The program may have been replaced and freed between the two calls: look again.
         if fd is not None:
             return Occupant(interface, ifindex, Program(fd), attached.mode)
-    raise EcbpfError(interface, "its XDP program changes faster than one can look", "stop who does that")
+    raise EcbpfError(interface, "its XDP program keeps changing", "stop the program that changes it")
 
 
 def find_root(interface: str) -> Occupant:
@@ -132,14 +132,14 @@ def find_root(interface: str) -> Occupant:
 
 
 def require_root(interface: str, occupant: Occupant | None) -> Occupant:
-    """`occupant`, if it is a root array. Raises EcbpfError if not."""
+    """Returns `occupant` if it is a root array. Raises EcbpfError if not."""
     if occupant is None or not occupant.is_root:
         raise EcbpfError(interface, "no root array attached", f"attach one: ecbpf attach {interface}")
     return occupant
 
 
 def maps_of(program: Program) -> dict[str, Map]:
-    """The maps that a running program uses, named as kernel_name() says. Raises KernelError."""
+    """The maps that a running program uses, by kernel_name(). Raises KernelError."""
     found: dict[str, Map] = {}
     for map_id in program.map_ids():
         map_ = open_map(map_id)

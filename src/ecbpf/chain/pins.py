@@ -1,13 +1,13 @@
-"""Where the pins of a root array lie, and the lock under which they change.
+"""Where the pins of a root array are, and the lock under which they change.
 
-``/sys/fs/bpf/ecbpf/IFNAME/`` for an interface of the machine's own network namespace,
-``/sys/fs/bpf/ecbpf/netns:INODE/IFNAME/`` for one of another: bpffs is one for all of them, names are not.
-Beside these folders, in each namespace's, is ``tc-egress-programs/``: see egress.py.
+``/sys/fs/bpf/ecbpf/IFNAME/`` for an interface of the machine's own network namespace, else
+``/sys/fs/bpf/ecbpf/netns:INODE/IFNAME/``, because all namespaces share one bpffs but not their interface names.
+Each namespace also has the folder ``tc-egress-programs/`` beside them: see egress.py.
 
-The truth about an interface is what the kernel runs there; pins keep it alive and give it names. So any
-pin that is missing or out of date can be made again from what runs, by the next command. With one trap: the
-kernel empties a PROG_ARRAY when its last descriptor and pin go, though programs still use it
-(prog_array_map_clear() in kernel/bpf/arraymap.c). So maps are pinned before the program is attached.
+The truth about an interface is what the kernel runs there; pins keep it alive and give it names. So the next
+command can make any missing or outdated pin again. There is one trap: the kernel empties a PROG_ARRAY when its
+last descriptor and pin are gone, even if programs still use it (prog_array_map_clear() in kernel/bpf/arraymap.c).
+So maps are pinned before the program is attached.
 """
 
 import contextlib
@@ -46,38 +46,38 @@ _held_here = contextvars.ContextVar("the lock is held by this thread", default=F
 
 
 def _namespace_folder() -> str:
-    # The machine's own namespace is the only one with this sysctl (net_core_table in
-    # net/core/sysctl_net_core.c); /proc/1/ns/net may not be read everywhere, not even by root.
+    # Only the machine's own namespace has this sysctl (net_core_table in net/core/sysctl_net_core.c);
+    # not every system lets even root read /proc/1/ns/net.
     if os.path.exists("/proc/sys/net/core/netdev_budget"):
         return _HOME
     return os.path.join(_HOME, f"{_NAMESPACE}{os.stat('/proc/self/ns/net').st_ino}")
 
 
 def folder_of(interface: str) -> str:
-    """The folder for that interface of this network namespace, whether it is there or not."""
+    """The folder of that interface of this network namespace, whether it exists or not."""
     return os.path.join(_namespace_folder(), pin_name(interface))
 
 
 def egress_folder() -> str:
-    """Where the links of this namespace's egress programs are pinned, each by the index of its interface."""
+    """The folder where this namespace's tc egress links are pinned, named by interface index."""
     return os.path.join(_namespace_folder(), _EGRESS)
 
 
 def slot_folder(folder: str, slot: int) -> str:
-    """Where the pins of the subprogram in a slot lie."""
+    """The folder with the pins of the subprogram in a slot."""
     return os.path.join(folder, f"slot{slot}")
 
 
 def staged_folder(folder: str, slot: int) -> str:
-    """Where the pins of the next subprogram of a slot lie until it is in."""
+    """The folder with the pins of a slot's next subprogram, until it is in the slot."""
     return slot_folder(folder, slot) + ":new"
 
 
 @contextlib.contextmanager
 def locked() -> Iterator[None]:
-    """Hold the lock of all ecbpf commands that change something; mounts bpffs if need be.
+    """Hold the lock of all ecbpf commands that change something; mounts bpffs if necessary.
 
-    A thread that has it may take it again. The kernel lets go of it when the holder dies.
+    A thread that holds it may take it again. The kernel releases it when the holder dies.
     Raises BusyError after 30 s, MissingError, KernelError.
     """
     if _held_here.get():
@@ -105,7 +105,9 @@ def _lock() -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise BusyError(
-                        _HOME, f"another command has held the lock for {_LOCK_SECONDS} s", "see `fuser -v` of it"
+                        _HOME,
+                        f"another command has held the lock for {_LOCK_SECONDS} s",
+                        f"see `fuser -v {_HOME}`",
                     ) from None
                 time.sleep(0.02)
         yield
@@ -123,15 +125,15 @@ def _make(path: str) -> None:
 
 
 def make_folder(path: str) -> None:
-    """Make the folder, and that of its namespace if it is the first there. Raises KernelError."""
+    """Make the folder, and the namespace's folder around it if necessary. Raises KernelError."""
     _make(os.path.dirname(path))
     _make(path)
 
 
 def remove_folder(path: str, keep: str = "") -> None:
-    """Remove a folder and all pins in it, and that of its namespace if it is the last there.
+    """Remove a folder and all pins in it, and the namespace's folder around it if that is empty then.
 
-    keep: an entry to keep, and the folder with it. What is not there is fine. Raises KernelError.
+    keep: an entry to keep, and the folder with it. A folder that does not exist is fine. Raises KernelError.
     """
     try:
         for entry in list(os.scandir(path)):
@@ -149,7 +151,7 @@ def remove_folder(path: str, keep: str = "") -> None:
 
 
 def remove_empty_folders() -> None:
-    """Remove what has nothing in it: an egress_folder(), the folder of a namespace; also what a kill left so."""
+    """Remove empty egress and namespace folders, among them those that a killed command left."""
     for folder in egress_folders():
         with contextlib.suppress(OSError):
             os.rmdir(folder)
@@ -158,7 +160,7 @@ def remove_empty_folders() -> None:
 
 
 def rename_folder(path: str, target: str) -> None:
-    """Rename a folder, pins and all; nothing may stand at `target`. Raises KernelError."""
+    """Rename a folder with its pins; `target` must not exist. Raises KernelError."""
     try:
         _make(os.path.dirname(target))
         os.rename(path, target)
@@ -168,7 +170,7 @@ def rename_folder(path: str, target: str) -> None:
 
 
 def _leave_namespace(path: str) -> None:
-    """Remove the folder of the namespace that `path` was in, if it was the last there."""
+    """Remove the namespace's folder around `path` if it is empty now."""
     _remove_namespace(os.path.dirname(path))
 
 
@@ -179,12 +181,12 @@ def _remove_namespace(folder: str) -> None:
 
 
 def folders() -> list[str]:
-    """The folder of every interface, of every namespace."""
+    """The folders of all interfaces of all namespaces."""
     return [path for path in _folders() if os.path.basename(path) != _EGRESS]
 
 
 def egress_folders() -> list[str]:
-    """egress_folder() of every namespace that has one."""
+    """The existing egress_folder() of every namespace."""
     return [path for path in _folders() if os.path.basename(path) == _EGRESS]
 
 
@@ -209,7 +211,7 @@ def _children(path: str) -> list[str]:
 
 
 def live_link(folder: str) -> XdpLink | None:
-    """The link pinned in a folder if it still holds an interface, wherever that is now. Raises KernelError."""
+    """The link pinned in a folder, None if its interface is gone (it may have moved). Raises KernelError."""
     try:
         link = XdpLink.by_pin(os.path.join(folder, "link"))
     except KernelError as error:

@@ -1,7 +1,7 @@
 """Make the pins agree with what the kernel runs.
 
-A command that was killed, an interface that was renamed, moved or deleted, a pin that somebody removed:
-every command that changes something begins here, under the lock, and finds order.
+After a command was killed, an interface was renamed, moved or deleted, or a pin was removed by hand, the pins are
+wrong. Every command that changes something first repairs them here, under the lock.
 """
 
 import os
@@ -28,17 +28,17 @@ from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map, kernel_name, open_map
 from ecbpf.kernel.program import Program, open_program
 
-__all__ = ["hint", "pin_chain", "pin_link", "pin_slot", "repair", "sweep"]
+__all__ = ["mark_occupied", "pin_chain", "pin_link", "pin_slot", "repair", "sweep"]
 
 _PROGRAM = "program"
 _ELSEWHERE = "moved-away-link:"  # longer than an interface's name can be
 
 
 def repair(interface: str) -> Occupant | None:
-    """Bring the pins in order, those of `interface` for certain; returns what runs there, as look() does.
+    """Repair the pins, above all those of `interface`; returns what runs there, as look() does.
 
-    Afterwards the folder of the interface is there and complete if a program of ours runs on it, and is not
-    there if none does. Nothing that packets meet is changed. Raises as look(), KernelError.
+    Afterwards the folder of the interface is complete if a program of ours runs on it, and does not exist if none
+    does. Changes nothing that packets meet. Raises as look(), and KernelError.
     """
     occupant = look(interface)
     ours = occupant if occupant is not None and occupant.is_ours else None
@@ -52,14 +52,14 @@ def repair(interface: str) -> Occupant | None:
         if ours.is_root:
             pin_chain(ours.maps, home)
             _settle_slots(ours, home)
-            hint(ours)
+            mark_occupied(ours)
         else:
             remove_folder(home, keep="link")
     return occupant
 
 
 def sweep() -> None:
-    """Remove the pins of interfaces that are gone, of every namespace. Raises BusyError, KernelError."""
+    """Remove the pins of interfaces that are gone, in every namespace. Raises BusyError, KernelError."""
     if folders() or egress_folders():
         with locked():
             sweep_egress()
@@ -72,8 +72,8 @@ def _sweep(folder: str) -> None:
         remove_folder(folder)
 
 
-def hint(root: Occupant, *, add: int = 0) -> None:
-    """Set chain_occupied (chain.h) to the slots that are occupied, and `add`, which are about to be."""
+def mark_occupied(root: Occupant, *, add: int = 0) -> None:
+    """Set chain_occupied (chain.h) to the bit mask of occupied slots, and of `add`, which are filled next."""
     section = root.maps.get(".data.chain")
     if section is not None:
         map_globals(section).chain_occupied = occupied(root) | add
@@ -94,11 +94,11 @@ def _settle_slots(root: Occupant, home: str) -> None:
 
 
 def _settle(folder: str, home: str, ours: Occupant | None) -> None:
-    """Decide about one folder: it stays, goes, or gets its right name."""
+    """Keep, remove or rename one folder, whichever is right."""
     link = live_link(folder)
     if link is None:
         _sweep(folder)
-        # Without a link it is that of a program attached by netlink: judged only where we know what runs.
+        # A folder without a link belongs to a program attached by netlink: decide only where we know what runs.
         if folder == home and ours is None:
             remove_folder(folder)
         return
@@ -110,7 +110,7 @@ def _settle(folder: str, home: str, ours: Occupant | None) -> None:
                 _settle(home, home, None)
             rename_folder(folder, home)
     elif folder == home:
-        # A live link that is not on this interface: its interface has another name or namespace now.
+        # A live link that does not hold this interface: its interface has another name or namespace now.
         with open_program(program_id) as program:
             known = program.name in (ROOT_PROGRAM, NOP_PROGRAM)
         if known:
@@ -120,7 +120,7 @@ def _settle(folder: str, home: str, ours: Occupant | None) -> None:
 
 
 def pin_link(occupant: Occupant, folder: str) -> None:
-    """Pin the link that holds the occupant, if one does, where it is not pinned already. Raises KernelError."""
+    """Pin the link that holds the occupant, if there is one and it is not pinned yet. Raises KernelError."""
     path = os.path.join(folder, "link")
     if os.path.exists(path):
         return
@@ -131,7 +131,7 @@ def pin_link(occupant: Occupant, folder: str) -> None:
 
 
 def pin_chain(maps: dict[str, Map], folder: str) -> None:
-    """Pin the chain's maps among those of a root program, where they are not pinned yet. Raises KernelError."""
+    """Pin the chain's maps, out of a root program's `maps`, if they are not pinned yet. Raises KernelError."""
     for name in CHAIN_MAPS:
         existing = maps.get(kernel_name(name))
         if existing is not None:
@@ -139,7 +139,7 @@ def pin_chain(maps: dict[str, Map], folder: str) -> None:
 
 
 def pin_slot(program: Program, folder: str) -> None:
-    """Pin a subprogram as ``program`` and its own maps by their names, in place of what was there.
+    """Pin a subprogram as ``program`` and its own maps by their names, replacing older pins.
 
     Raises KernelError.
     """
@@ -151,7 +151,7 @@ def pin_slot(program: Program, folder: str) -> None:
     for name, map_ in maps_of(program).items():
         if name not in shared:
             _pin_map(map_, os.path.join(folder, _pin_of(name)))
-    # Last: its presence says that the folder is complete.
+    # Last: the pin of the program shows that the folder is complete.
     program.pin(os.path.join(folder, _PROGRAM))
 
 

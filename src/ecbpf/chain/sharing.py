@@ -1,8 +1,8 @@
-"""How a new version of a program goes on with the maps of the running one.
+"""How a new version of a program takes over the maps of the running one.
 
-The maps of the chain are shared always, and must have the shape that both versions know. A program's own
-maps are shared where name and shape agree; its global variables live on in the same memory if they lie
-alike in both, and are copied by name if not, so that a changed configuration survives an upgrade.
+The maps of the chain are always shared, and must have the same shape in both versions. A program's own maps are
+shared if name and shape agree. Its global variables stay in the same memory if both versions lay them out alike;
+if not they are copied by name, so that changed settings survive an upgrade.
 """
 
 from collections.abc import Collection
@@ -14,7 +14,7 @@ from ecbpf.kernel.object import Object
 
 __all__ = ["CHAIN_MAPS", "frags_of", "share_chain", "share_own"]
 
-# What chain.h and sample.h define, as the object files call them.
+# The maps of chain.h and sample.h, as the object files name them.
 CHAIN_MAPS = (
     "xdp_program_array",
     "xdp_stats",
@@ -28,8 +28,8 @@ CHAIN_MAPS = (
 def share_chain(new: Object, running: dict[str, Map], interface: str, *, all_of_them: bool) -> None:
     """Give `new` the chain's maps of a running root array.
 
-    all_of_them: a subprogram needs each that it knows; a newer root may bring some that the older one lacked.
-    Raises EcbpfError if the root array is of a version that does not fit.
+    all_of_them: a subprogram needs every map that it names; a newer root may have some that the running one lacks.
+    Raises EcbpfError if the version of the root array does not fit.
     """
     for name in CHAIN_MAPS:
         if name not in new.map_names:
@@ -53,9 +53,9 @@ def share_chain(new: Object, running: dict[str, Map], interface: str, *, all_of_
 
 
 def share_own(new: Object, running: dict[str, Map], but: Collection[str] = ()) -> None:
-    """Give `new` what the running version of the same program has of its own. Raises KernelError.
+    """Give `new` the own maps and variables of the running version of the same program. Raises KernelError.
 
-    but: maps that are not taken over.
+    but: maps that it does not take over.
     """
     for name in new.map_names:
         if name in CHAIN_MAPS or name in but:
@@ -76,7 +76,7 @@ def share_own(new: Object, running: dict[str, Map], but: Collection[str] = ()) -
 
 
 def frags_of(running: dict[str, Map]) -> bool:
-    """Whether a running program takes packets of several buffers: all programs of a chain do, or none."""
+    """Whether a running program is multi-buffer (xdp.frags): all programs of a chain are, or none."""
     constants = running.get(".rodata")
     return constants is not None and bool(getattr(map_globals(constants), "chain_frags", False))
 

@@ -1,6 +1,6 @@
-"""The eight slots: put a subprogram, replace it, empty.
+"""The eight slots: put a subprogram in, replace it, empty the slot.
 
-A slot changes with one update of the root array: the packet before it meets the old program, the packet
+A slot changes by one update of the root array: the packet before it meets the old program, the packet
 after it the new one.
 """
 
@@ -11,7 +11,7 @@ from ecbpf.chain.change import Change
 from ecbpf.chain.contents import SLOTS, program_in
 from ecbpf.chain.occupant import Occupant, maps_of, require_root
 from ecbpf.chain.pins import folder_of, locked, slot_folder, staged_folder
-from ecbpf.chain.repair import hint, pin_slot, repair
+from ecbpf.chain.repair import mark_occupied, pin_slot, repair
 from ecbpf.chain.sharing import frags_of, share_chain, share_own
 from ecbpf.chain.subprogram import Subprogram
 from ecbpf.errors import DataError, EcbpfError, KernelError, UsageError
@@ -23,7 +23,7 @@ __all__ = ["check_slot", "empty", "pins_of", "put", "put_back"]
 
 
 def check_slot(slot: int) -> int:
-    """`slot`, if it is one. Raises UsageError."""
+    """Returns `slot` if it is 0 to 7. Raises UsageError if not."""
     if not 0 <= slot < SLOTS:
         raise UsageError(f"slot {slot}", "out of range", f"slots are 0 to {SLOTS - 1}")
     return slot
@@ -38,10 +38,10 @@ def pins_of(interface: str, slot: int) -> str:
 
 
 def put(interface: str, subprogram: Subprogram) -> Change:
-    """Load a subprogram into its slot, in place of what is there.
+    """Load a subprogram into its slot, in place of the one there.
 
-    Raises EcbpfError (no root array, or one of another version), DataError (no such interface, no object
-    for a slot), VerifierError, KernelError.
+    Raises EcbpfError (no root array, or one of another version), DataError (no such interface, not the object of a
+    subprogram), VerifierError, KernelError.
     """
     slot = check_slot(subprogram.slot)
     with locked(), subprogram.open() as new:
@@ -68,9 +68,9 @@ def put(interface: str, subprogram: Subprogram) -> Change:
 
 
 def put_back(interface: str, slot: int, program: Program | None) -> None:
-    """Give a slot the program that it had before, None: empty it again. Raises EcbpfError, DataError, KernelError.
+    """Undo a put(). program: the one that was in the slot before, None if it was empty.
 
-    To be called under pins.locked().
+    The caller holds pins.locked(). Raises EcbpfError, DataError, KernelError.
     """
     root = require_root(interface, repair(interface))
     if program is not None:
@@ -81,14 +81,14 @@ def put_back(interface: str, slot: int, program: Program | None) -> None:
 
 
 def _commit(root: Occupant, slot: int, program: Program) -> None:
-    """Fill the slot: pins first, then the one change that packets see, then order."""
+    """Fill the slot: pin the program, make the one change that packets see, then tidy up."""
     try:
         pin_slot(program, staged_folder(folder_of(root.interface), slot))
-        hint(root, add=1 << slot)
+        mark_occupied(root, add=1 << slot)
         root.maps["xdp_program_arr"][slot] = program
     except KernelError as error:
         if error.errno == errno.EINVAL:
-            why = "the root array takes no program of this kind"
+            why = "not a program of the kind that slots take"
             raise DataError(program.name, why, 'a subprogram is SEC("xdp")') from None
         raise
     finally:
@@ -98,7 +98,7 @@ def _commit(root: Occupant, slot: int, program: Program) -> None:
 def empty(interface: str, slot: int, check: Callable[[str], object] | None = None) -> Change:
     """Empty a slot; its counts stay.
 
-    check: called with the interface under the lock, before anything changes; may raise.
+    check: called with the interface, under the lock, before anything changes; it may raise.
 
     Raises EcbpfError (no root array, the slot is empty), DataError, KernelError.
     """
@@ -122,5 +122,5 @@ def _program_name(new: Object, subprogram: Subprogram) -> str:
             raise DataError(new.name, f"has no program {subprogram.program}", f"it has {', '.join(names)}")
         return subprogram.program
     if len(names) != 1:
-        raise DataError(new.name, f"has {len(names)} programs: {', '.join(names)}", "say which")
+        raise DataError(new.name, f"has {len(names)} programs: {', '.join(names)}", "give the program's name")
     return names[0]

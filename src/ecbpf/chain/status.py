@@ -1,4 +1,4 @@
-"""What the root arrays of this network namespace are doing."""
+"""The state and counts of the root arrays of this network namespace."""
 
 from types import SimpleNamespace
 
@@ -17,9 +17,9 @@ __all__ = ["InterfaceStatus", "SlotStatus", "status"]
 
 # Not dataclasses, whose import would make a status command a quarter slower.
 class SlotStatus(SimpleNamespace):
-    """One slot. An empty one has no program_id, name and load_time; its counts stay when it is emptied.
+    """One slot. An empty slot has no program_id, name or load_time, but keeps its counts.
 
-    name: as the C has it. load_time: seconds since 1970. counts: packets by verdict.
+    name: the program's name in the C source. load_time: seconds since 1970. counts: packets by verdict.
     """
 
     slot: int
@@ -32,7 +32,7 @@ class SlotStatus(SimpleNamespace):
 class InterfaceStatus(SimpleNamespace):
     """One interface.
 
-    root: the root array, None where there is none. other_program: what runs there instead, "" for nothing.
+    root: its root array, None if it has none. other_program: describes what runs there instead, "" for nothing.
     """
 
     interface: str
@@ -43,7 +43,7 @@ class InterfaceStatus(SimpleNamespace):
 class RootStatus(SimpleNamespace):
     """A root array. mode: "native" or "generic". load_time: seconds since 1970.
 
-    own_counts: packets by verdict that the root decided alone. counts: the totals of slots and root.
+    own_counts: packets by verdict that the root itself decided. counts: the totals of slots and root.
     """
 
     mode: str
@@ -57,7 +57,7 @@ class RootStatus(SimpleNamespace):
 def status(interfaces: "list[str] | None" = None) -> list[InterfaceStatus]:
     """The state of each interface.
 
-    interfaces: those to look at; none: every Ethernet interface, and any other with a root array.
+    interfaces: the interfaces to show; None: every Ethernet interface, and any other with a root array.
     Raises DataError (no such interface), KernelError.
     """
     every = interfaces if interfaces is not None else names()
@@ -67,7 +67,7 @@ def status(interfaces: "list[str] | None" = None) -> list[InterfaceStatus]:
         try:
             occupant = look(interface)
         except EcbpfError:
-            # One that went away since it was listed is not an error, one that was asked for is.
+            # An interface that has gone since it was listed is not an error; one that was asked for is.
             if interfaces is not None or interface in names():
                 raise
             continue

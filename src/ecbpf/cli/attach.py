@@ -16,12 +16,16 @@ __all__ = ["add_arguments", "attach_root", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Interfaces; what to attach and how."""
+    """Interfaces, and what to attach in which mode."""
     add_interfaces(parser, plain=True)
-    parser.add_argument("--generic", action="store_true", help="in generic mode: any interface, but slow")
+    parser.add_argument(
+        "--generic", action="store_true", help="use generic mode: works on any interface, but slower"
+    )
     parser.add_argument("--force", action="store_true", help="replace an XDP program that is not ours")
     parser.add_argument(
-        "--nop", action="store_true", help="attach an inert program instead, which keeps the NIC in XDP mode"
+        "--nop",
+        action="store_true",
+        help="attach a program that passes everything instead; it keeps the NIC in XDP mode",
     )
     parser.add_argument(
         "--slot", metavar="N", type=int, help="put a subprogram (--filename) in slot N of the root array"
@@ -31,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Attach to each interface; checks all of them before it changes one."""
+    """Attach to each interface. All of them are checked before the first is changed."""
     interfaces = interfaces_of(options)
     if options.slot is None:
         if options.program:

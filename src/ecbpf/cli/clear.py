@@ -8,7 +8,7 @@ __all__ = ["add_arguments", "clear_counts", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Interfaces (none: all)."""
+    """Interfaces; without any, all that have a root array."""
     add_interfaces(parser, plain=True)
 
 
@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def clear_counts(interfaces: list[str]) -> None:
-    """Set the counts of these interfaces' root arrays, or of all there are, to zero, and say so."""
+    """Set the counts of these interfaces' root arrays, or of all root arrays, to zero, and say so."""
     from ecbpf.chain.counters import clear
     from ecbpf.chain.occupant import find_root, look
     from ecbpf.errors import EcbpfError

@@ -11,7 +11,7 @@ __all__ = ["add_arguments", "detach_root", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Interfaces, --slot."""
     add_interfaces(parser, plain=True)
-    parser.add_argument("--slot", metavar="N", type=int, help="only empty slot N")
+    parser.add_argument("--slot", metavar="N", type=int, help="empty slot N only")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def detach_root(interfaces: list[str]) -> None:
-    """Take the root array or nop off each interface, and print what was done."""
+    """Detach the root array or nop from each interface, and print what was done."""
     from ecbpf.chain.attach import check_detach, detach
 
     for interface in interfaces:

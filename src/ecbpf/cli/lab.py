@@ -1,4 +1,4 @@
-"""ecbpf lab: network namespaces that make up a server and a client, or a director and what is around it."""
+"""``ecbpf lab``: network namespaces as a server and a client, or as a director, its router and real servers."""
 
 import argparse
 import json
@@ -11,9 +11,7 @@ from ecbpf.errors import UsageError
 if TYPE_CHECKING:
     from ecbpf.lab import LabStatus, Topology
 
-__all__ = ["HELP", "add_arguments", "run"]
-
-HELP = "labs of network namespaces to try things in"
+__all__ = ["add_arguments", "run"]
 
 _DEFAULT, _DIRECTOR = "server", "director"
 _LABS = (_DEFAULT, _DIRECTOR)
@@ -21,22 +19,24 @@ _VLANS = range(2, 4095)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the verbs of `ecbpf lab` to `parser`."""
+    """The verbs of `ecbpf lab`."""
     verbs = parser.add_subparsers(dest="lab_verb", metavar="VERB", required=True)
-    up = verbs.add_parser("up", help="build the lab; complete it if it is half there")
+    up = verbs.add_parser("up", help="build the lab, or complete it")
     _add_lab(up)
     up.add_argument(
         "--vlan", metavar="VLAN", type=int, help="put the director's real servers in this VLAN (2-4094)"
     )
-    _add_lab(verbs.add_parser("down", help="take it away"))
-    shown = verbs.add_parser("status", help="say what is there: up, partly or down")
+    _add_lab(verbs.add_parser("down", help="remove the lab"))
+    shown = verbs.add_parser("status", help="say whether it is up, partly up or down, and what is wrong")
     _add_lab(shown)
     shown.add_argument("--json", action="store_true", help="print it as JSON")
     execute = verbs.add_parser(
-        "exec", help="run a command in the network of a node", usage="ecbpf lab exec NODE -- COMMAND ..."
+        "exec", help="run a command in a node's network", usage="ecbpf lab exec NODE -- COMMAND ..."
     )
-    execute.add_argument("node", metavar="NODE", help="as status names it; LAB/NODE where two labs have it")
-    execute.add_argument("command", metavar="COMMAND", nargs=argparse.REMAINDER, help="with its arguments")
+    execute.add_argument("node", metavar="NODE", help="a node that status shows, or LAB/NODE if two labs have one")
+    execute.add_argument(
+        "command", metavar="COMMAND", nargs=argparse.REMAINDER, help="the command and its arguments"
+    )
 
 
 def _add_lab(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def _add_lab(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what `options` say; returns the exit status. Raises EcbpfError."""
+    """Do the verb; returns the exit status. Raises EcbpfError."""
     from ecbpf import lab
 
     match options.lab_verb:
@@ -74,7 +74,7 @@ def _topology(options: argparse.Namespace) -> "Topology":
     if options.vlan is None:
         return lab.topology_of(options.lab)
     if options.lab != _DIRECTOR:
-        raise UsageError("--vlan", f"the lab {options.lab} has none", f"ecbpf lab up {_DIRECTOR} --vlan VLAN")
+        raise UsageError("--vlan", f"the lab {options.lab} has no VLAN", f"ecbpf lab up {_DIRECTOR} --vlan VLAN")
     if options.vlan not in _VLANS:
         raise UsageError("--vlan", f"{options.vlan} is not between {_VLANS[0]} and {_VLANS[-1]}")
     return lab.director(options.vlan)
@@ -95,10 +95,10 @@ def _print(found: "LabStatus", topology: "Topology") -> None:
     if found.state == "down":
         return
     width = max(len(node.namespace) for node in found.nodes)
-    ports = max(len(port.name) for node in found.nodes for port in node.interfaces)
+    longest = max(len(interface.name) for node in found.nodes for interface in node.interfaces)
     for node in found.nodes:
-        for port in node.interfaces:
-            addresses = " ".join(port.addresses) or "-"
-            print(f"{node.name:8} {node.namespace:{width + 2}} {port.name:{ports + 2}} {addresses}")
+        for interface in node.interfaces:
+            addresses = " ".join(interface.addresses) or "-"
+            print(f"{node.name:8} {node.namespace:{width + 2}} {interface.name:{longest + 2}} {addresses}")
     for problem in found.problems:
         print(f"problem: {problem}")

@@ -1,4 +1,4 @@
-"""``ecbpf``: the tool. Nouns show and change nothing, verbs change."""
+"""The command ``ecbpf``. Nouns only show; verbs change something."""
 
 import importlib
 import os
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["build_parser", "main", "run"]
 
-# A command is the file of its name beside this one; only the one that is used is loaded.
+# Each command is the module of that name beside this one; only the one that is used is loaded.
 COMMANDS = {
-    "status": "what every slot of every root array did",
+    "status": "what each slot of each root array has done",
     "attach": "attach the root array to interfaces, or a subprogram to a slot",
-    "detach": "take the root array off interfaces, or empty a slot",
-    "clear": "set the counts to zero",
-    "trace": "print the kernel's trace pipe, where printk and debug lines go",
+    "detach": "detach the root array from interfaces, or empty a slot",
+    "clear": "set the root arrays' counts to zero",
+    "trace": "print the kernel's trace pipe, with the lines of printk and of debug builds",
     "filter": "drop sources and fragments: slot 2",
     "fastpath": "send established flows past IPVS: slot 7 and tc egress",
     "printk": "log one line per packet: slot 6",
@@ -31,11 +31,11 @@ COMMANDS = {
 
 
 def build_parser(only: str = "") -> Parser:
-    """The whole command line; only: the command whose arguments are wanted, for speed."""
+    """The parser of the whole command line. only: load the arguments of this command alone, for speed."""
     parser = Parser(prog="ecbpf", description=ecbpf.__doc__)
     parser.add_argument("--version", action="version", version=f"ecbpf {ecbpf.__version__}")
     _add_debug(parser)
-    # With prog given, argparse does not lay out a usage line to find it: that would load shutil.
+    # prog is given so that argparse does not format a usage line to find it, which would load shutil.
     commands = parser.add_subparsers(prog="ecbpf", metavar="COMMAND", required=True, parser_class=Parser)
     for name, text in COMMANDS.items():
         if only in ("", name):
@@ -66,7 +66,7 @@ def main(argv: "list[str] | None" = None) -> int:
 def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
     """Call `act`, and turn what it raises into one line and an exit status (README, Exit status).
 
-    debug: let the error through, traceback and all.
+    debug: do not catch errors, so that they show their traceback.
     """
     listen(notice)
     try:
@@ -76,7 +76,7 @@ def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # A reader of our output may stop at any line; the rest goes nowhere.
+        # The reader of our output may close it at any line; the rest is discarded.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (EcbpfError, OSError) as error:
@@ -88,7 +88,7 @@ def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
         if debug:
             raise
         kind = type(error).__name__
-        notice(f"internal error: {kind}: {error}; run it with --debug and report that")
+        notice(f"internal error: {kind}: {error}; run it with --debug and report the output")
         return os.EX_SOFTWARE
 
 

@@ -1,4 +1,4 @@
-"""What the commands print: the texts and the JSON of results that more than one command has."""
+"""Text and JSON of the results that several commands print."""
 
 import io
 import sys
@@ -39,9 +39,9 @@ _HEADER = (
 
 
 def set_output(encoding: "str | None" = None) -> None:
-    """Escape what the encoding of standard output lacks: prefix tags are any text.
+    """Escape characters that the encoding of standard output lacks: prefix tags may be any text.
 
-    encoding: use this one from now on.
+    encoding: change to this encoding.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
@@ -53,17 +53,17 @@ def date(seconds: float) -> str:
 
 
 def notice(text: str) -> None:
-    """One line on standard error."""
+    """Print one line on standard error."""
     print(f"ecbpf: {text}", file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
-    """A warning on standard error."""
+    """Print a warning on standard error."""
     notice(f"warning: {text}")
 
 
 def print_json(value: "Any", *, on_one_line: bool = False) -> None:
-    """JSON in UTF-8 (RFC 8259)."""
+    """Print JSON in UTF-8 (RFC 8259)."""
     import json
 
     set_output("utf-8")
@@ -71,13 +71,13 @@ def print_json(value: "Any", *, on_one_line: bool = False) -> None:
 
 
 def print_changes(changes: "Iterable[Change]") -> None:
-    """One line per change, as soon as it is made."""
+    """Print one line per change, as soon as it is made."""
     for change in changes:
         print(f"{change.interface}: {change_text(change)}", flush=True)
 
 
 def change_text(change: "Change") -> str:
-    """What was done, in a few words."""
+    """What was done, as text."""
     subject, action = change.subject, change.action
     if action == "emptied":
         return f"slot {change.slot} emptied"
@@ -92,7 +92,7 @@ def change_text(change: "Change") -> str:
 
 
 def print_setting_changes(changes: "Iterable[SettingChange]", *, dry_run: bool) -> None:
-    """One line per setting: what it is now and was before, or what it would be."""
+    """Print one line per setting, with its values before and after. dry_run: nothing was changed."""
     from ecbpf.subprogram.settings import word
 
     now, then = ("would be", "is") if dry_run else ("is", "was")
@@ -102,12 +102,12 @@ def print_setting_changes(changes: "Iterable[SettingChange]", *, dry_run: bool) 
 
 
 def counters_text(counts: dict[str, int]) -> str:
-    """One line per counter, without a final newline."""
+    """One line per counter, without a newline at the end."""
     return "\n".join(f"{name}: {count}" for name, count in counts.items())
 
 
 def print_rates(rates: "dict[str, Rates]", *, as_json: bool) -> None:
-    """One look of --watch: by interface, "" for all of them together. As JSON it is one line."""
+    """Print counts and rates once (--watch). rates: by interface, "" for all together. JSON is on one line."""
     if as_json:
         shown = {name: vars(each) for name, each in rates.items()}
         print_json(shown.get("", shown), on_one_line=True)
@@ -122,7 +122,7 @@ def print_rates(rates: "dict[str, Rates]", *, as_json: bool) -> None:
 
 
 def print_subprogram_status(states: "list[SubprogramStatus]", *, as_json: bool) -> None:
-    """Settings and counters of a subprogram by interface."""
+    """Print the settings and counters of a subprogram by interface."""
     if as_json:
         print_json({state.interface: _subprogram_json(state) for state in states})
         return
@@ -147,7 +147,7 @@ def _subprogram_json(state: "SubprogramStatus") -> "dict[str, Any]":
 
 
 def print_status(states: "list[InterfaceStatus]", *, as_json: bool) -> None:
-    """The table of `ecbpf status`, or its JSON."""
+    """Print the table of `ecbpf status`, or its JSON."""
     if as_json:
         print_json({state.interface: _interface_json(state) for state in states})
         return

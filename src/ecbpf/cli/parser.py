@@ -1,4 +1,4 @@
-"""What the commands' parsers share."""
+"""Arguments that several commands have, and their parser."""
 
 import argparse
 import os
@@ -32,7 +32,7 @@ _STATSD_HOST = "127.0.0.1"
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
-    """Knows the terminal's width without shutil, which argparse would load for every command."""
+    """Finds the terminal's width without shutil, which argparse would load for every command."""
 
     def __init__(self, prog: str) -> None:
         try:
@@ -43,7 +43,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with errors as every other error of ecbpf: one line, status 64."""
+    """argparse with ecbpf's errors: one line, exit status 64."""
 
     def __init__(self, **values: "Any") -> None:
         super().__init__(formatter_class=_Formatter, **values)
@@ -56,9 +56,9 @@ class Parser(argparse.ArgumentParser):
 def add_verbs(
     parser: argparse.ArgumentParser, verbs: "Mapping[str, str]", aliases: "Iterable[str]" = ()
 ) -> "dict[str, argparse.ArgumentParser]":
-    """One parser per verb, by its name; the verb is in options.verb. verbs: with their help.
+    """One parser per verb, by name; the chosen verb is in options.verb. verbs: each with its help.
 
-    aliases: words of earlier versions, which --help does not list.
+    aliases: verbs of earlier versions, which --help does not list.
     """
     added = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     made = {name: added.add_parser(name, help=text, description=text) for name, text in verbs.items()}
@@ -69,7 +69,7 @@ def add_verbs(
 
 
 def add_interfaces(parser: argparse.ArgumentParser, *, plain: bool) -> None:
-    """``-i IFACES``, and if `plain` the same as an argument without a flag."""
+    """``-i IFACES``; plain: IFACES also without the flag."""
     parser.add_argument(
         "-i", "--interface", metavar="IFACES", help="one interface, or several separated by , - or :"
     )
@@ -78,7 +78,7 @@ def add_interfaces(parser: argparse.ArgumentParser, *, plain: bool) -> None:
 
 
 def interfaces_of(options: argparse.Namespace, *, needed: bool = True) -> list[str]:
-    """The interfaces that the command line names, each once. Raises DataError, UsageError if it needs some."""
+    """The interfaces on the command line, each once. Raises DataError; UsageError if needed and there are none."""
     given = [*([options.interface] if options.interface else []), *getattr(options, "interfaces", [])]
     found = list(dict.fromkeys(name for text in given for name in parse_list(text)))
     if needed and not found:
@@ -88,7 +88,7 @@ def interfaces_of(options: argparse.Namespace, *, needed: bool = True) -> list[s
 
 def add_json(parser: argparse.ArgumentParser) -> None:
     """``--json``."""
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def add_dry_run(parser: argparse.ArgumentParser) -> None:
@@ -97,19 +97,19 @@ def add_dry_run(parser: argparse.ArgumentParser) -> None:
 
 
 def add_watch(parser: argparse.ArgumentParser) -> None:
-    """``--watch [SECONDS]``: options.watch is the pause, None without the flag."""
+    """``--watch [SECONDS]``: options.watch is the interval, None without the flag."""
     parser.add_argument(
         "--watch",
         metavar="SECONDS",
         nargs="?",
         type=seconds,
         const=_DEFAULT_WATCH,
-        help="counts and rates, again and again until stopped (every second)",
+        help="print counts and rates every SECONDS (1) until stopped",
     )
 
 
 def add_settings(parser: argparse.ArgumentParser, table: "SettingTable", *, needed: bool) -> None:
-    """``NAME=VALUE …``, and what there is to set at the end of the help. The table is in options.table."""
+    """``NAME=VALUE …``, with a list of settings at the end of the help. The table is in options.table."""
     parser.set_defaults(table=table)
     names = ", ".join(table.rows) or "there are none"
     parser.add_argument(
@@ -148,7 +148,7 @@ def _host_and_port(text: str) -> tuple[str, int]:
 
 
 def whole_number(what: str, low: int, high: int) -> "Callable[[str], int]":
-    """A type of arguments: decimal digits. what: they count or name, for errors."""
+    """An argument type: a whole number in decimal digits. what: its name in errors."""
 
     def parse(text: str) -> int:
         is_number = text.isascii() and text.isdigit() and len(text) <= len(str(high))
@@ -160,7 +160,7 @@ def whole_number(what: str, low: int, high: int) -> "Callable[[str], int]":
 
 
 def seconds(text: str) -> float:
-    """A type of arguments: a time in seconds."""
+    """An argument type: a time in seconds."""
     try:
         value = float(text)
     except ValueError:

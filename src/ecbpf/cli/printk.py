@@ -10,7 +10,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The verbs of every subprogram."""
+    """The verbs that every subprogram has."""
     add_common_arguments(add_verbs(parser, verb_texts(Printk)), Printk)
 
 

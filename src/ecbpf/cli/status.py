@@ -9,7 +9,7 @@ __all__ = ["add_arguments", "run", "show"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Interfaces (none: all), --json."""
+    """Interfaces, --json."""
     add_interfaces(parser, plain=True)
     add_json(parser)
 
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show(interfaces: list[str], *, as_json: bool) -> None:
-    """Print the status of these interfaces, or of all there are to show if none is given."""
+    """Print the status of these interfaces; none: of all Ethernet interfaces, and others with a root array."""
     from ecbpf.chain.status import status
 
     print_status(status(interfaces or None), as_json=as_json)

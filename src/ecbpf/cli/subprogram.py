@@ -1,6 +1,6 @@
-"""The verbs that every subprogram answers: attach, detach, status, set, clear, serve.
+"""The verbs that every subprogram has: attach, detach, status, set, clear, serve.
 
-A subprogram of your own gets a command line by ``sys.exit(main(Ttl))`` (docs/subprogram.md).
+Your own subprogram gets its command line from ``sys.exit(main(Ttl))`` (docs/subprogram.md).
 """
 
 from __future__ import annotations
@@ -35,35 +35,37 @@ Kind = type[StatefulSubprogram]
 
 
 def verb_texts(kind: Kind) -> dict[str, str]:
-    """The help of the verbs that every subprogram answers, by verb."""
+    """The help of the verbs that every subprogram has, by verb."""
     return {
-        "attach": f"put the {kind.name} in slot {kind.slot}, or replace it there: maps, settings and counts stay",
-        "detach": "take it out, with its maps and counts",
-        "status": "settings and counts",
-        "set": "change settings: the next packet meets them",
+        "attach": f"put the {kind.name} in slot {kind.slot}, or replace it and keep maps, settings and counts",
+        "detach": "remove it from its slot, with its maps and counts",
+        "status": "show settings and counts",
+        "set": "change settings, from the next packet on",
         "clear": "set the counts to zero",
-        "serve": "keep it up to date with this host's addresses, and send its counts to statsd, until stopped",
+        "serve": "until stopped, keep it up to date with this host's addresses and send its counts to statsd",
     }
 
 
 def add_common_arguments(parsers: Mapping[str, argparse.ArgumentParser], kind: Kind) -> None:
-    """The arguments of these verbs. parsers: by verb; a verb may be missing."""
+    """The arguments of these verbs. parsers: by verb, all of them."""
     for parser in parsers.values():
         add_interfaces(parser, plain=False)
     add_settings(parsers["attach"], kind.table, needed=False)
     parsers["attach"].add_argument(
-        "--filename", metavar="F", default="", help=f"another object of the {kind.name}"
+        "--filename", metavar="F", default="", help=f"another object file of the {kind.name}"
     )
     add_settings(parsers["set"], kind.table, needed=True)
     add_dry_run(parsers["set"])
     add_json(parsers["status"])
     add_watch(parsers["status"])
     add_statsd(parsers["serve"])
-    parsers["serve"].add_argument("--detach-on-exit", action="store_true", help="detach it when stopped")
+    parsers["serve"].add_argument(
+        "--detach-on-exit", action="store_true", help="detach the subprogram when the service stops"
+    )
 
 
 def do(options: argparse.Namespace, kind: Kind, made: type[Running] = Running) -> int:
-    """Do one of the verbs. made: the class of the running subprogram."""
+    """Do one of the verbs. made: the class to use for the running subprogram."""
     interfaces = interfaces_of(options)
     match options.verb:
         case "attach":
@@ -113,7 +115,7 @@ def serve(
     detach_on_exit: bool = False,
     made: type[Running] = Running,
 ) -> None:
-    """Run the service until it is stopped. statsd: host and port of the daemon, None: no counts are sent."""
+    """Run the service until it is stopped. statsd: the daemon's host and port; None: send no counts."""
     import contextlib
 
     from ecbpf.metrics.statsd import Statsd
@@ -126,7 +128,7 @@ def serve(
 
 
 def main(kind: Kind, arguments: list[str] | None = None, made: type[Running] = Running) -> int:
-    """The whole command of a subprogram; returns its exit status. arguments: those of this process."""
+    """The command of a subprogram; returns the exit status. arguments: None for those of this process."""
     words = sys.argv[1:] if arguments is None else arguments
 
     def act() -> int:

@@ -6,8 +6,8 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None of its own."""
-    parser.epilog = "Ends with Ctrl-C. The pipe is one for the machine: what one reader takes another misses."
+    """No arguments; a note for --help."""
+    parser.epilog = "Stop it with Ctrl-C. The machine has one trace pipe: each line goes to one reader only."
 
 
 def run(_options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Bring a lab up and take it down.
 
-Every step is done only where it is still to do, and a port is set up last: so a lab of which
-half is there, for whatever reason, is completed, and none that is unfinished looks finished.
+Every step is skipped where it is already done, and interfaces are set up last: so a lab that was left
+half built, for whatever reason, is completed, and an unfinished lab never looks finished.
 """
 
 import os
@@ -16,28 +16,28 @@ from ecbpf.lab.links import Link, Links, is_joined, link_of, links_of, needs_pro
 from ecbpf.lab.lock import locked
 from ecbpf.lab.namespace import inside_namespace, is_namespace, namespace_path, require_namespaces, run_in
 from ecbpf.lab.state import LabStatus, status
-from ecbpf.lab.topology import BRIDGE, Node, Port, Topology, Wire
+from ecbpf.lab.topology import BRIDGE, Node, NodeInterface, Topology, Wire
 from ecbpf.paths import object_path
 
 __all__ = ["down", "up"]
 
 # XDP sees frames as veth has them in memory, before any offload would have finished them.
-# tx: checksums are filled in, and with that TCP is cut into segments, before a frame leaves.
-# *vlan*: the tag is in the frame, not beside it.
+# tx: checksums are filled in, and TCP therefore cut into segments, before a frame leaves.
+# *vlan*: the VLAN tag is in the frame, not beside it.
 # gro: a receive queue (NAPI) even with no XDP program here (kernel >= 5.13); without one,
-# veth_xdp_xmit() drops frames that the other end redirects or generates, and counts none.
+# veth_xdp_xmit() drops frames that the other end redirects or generates, without counting them.
 _OFFLOADS = ("tx", "off", "rxvlan", "off", "txvlan", "off", "tx-vlan-stag-hw-insert", "off", "gro", "on")
 
 _FIRST_INDEX = 10
 
-_USABLE_WITHIN = 20.0  # seconds; it takes milliseconds, in an emulated guest a second
+_USABLE_WITHIN = 20.0  # seconds; it takes milliseconds, or a second in an emulated guest
 
 
 def up(topology: Topology = CLIENT_SERVER) -> LabStatus:
-    """Build the lab, or what lacks of it, and wait until its links carry packets.
+    """Build the lab, or what is missing of it, and wait until its links carry packets.
 
     Raises MissingError (a tool, a kernel feature, the nop program), NotPermittedError, BusyError if
-    the lab is there in another variant; EcbpfError if a step fails: calling it again goes on from there.
+    the lab is up in another variant; EcbpfError if a step fails: another call continues from there.
     """
     require("ip", "ethtool")
     require_namespaces()
@@ -67,10 +67,10 @@ def up(topology: Topology = CLIENT_SERVER) -> LabStatus:
 
 
 def down(topology: Topology = CLIENT_SERVER) -> None:
-    """Take the lab down, or what is left of it; fine if there is none.
+    """Take the lab down, or what is left of it. It is not an error if there is none.
 
-    What was attached in it goes with it, pins and all. A process that users started in it is not killed: it
-    keeps a network without a name or a wire.
+    Programs that were attached in it go with it, and so do their pins. Processes that users started in it are not
+    killed: they stay in a network that has lost its name and its wires.
     Raises MissingError, NotPermittedError, EcbpfError if a step fails.
     """
     require("ip")
@@ -89,11 +89,11 @@ def down(topology: Topology = CLIENT_SERVER) -> None:
 def _refuse_another_variant(topology: Topology) -> None:
     there = variant_of(links_of(topology), topology)
     if there not in ("", topology.variant):
-        raise BusyError(topology.title, f"it is there in another variant: {there}", f"{_down(topology)} first")
+        raise BusyError(topology.title, f"it is up in another variant: {there}", f"{_down(topology)} first")
 
 
 def _record_variant(topology: Topology) -> None:
-    # Before anything that differs; the other nodes have it as well in case this one is deleted.
+    # Before anything that differs between variants; the other nodes record it too, in case this one is deleted.
     if topology.variant:
         run("ip", "-n", topology.nodes[0].namespace, *_alias(topology).split())
 
@@ -119,10 +119,10 @@ def _write_sysctls(node: Node) -> None:
 
 
 def _cut(wire: Wire, there: Links) -> None:
-    # The second goes with the first, unless they were not the two ends of one wire.
-    for port in wire[:1] if is_joined(there, *wire) else wire:
-        if link_of(there, port):
-            run("ip", "-n", port.namespace, "link", "delete", port.name)
+    # Deleting one end of a wire deletes the other, unless the two were not joined.
+    for interface in wire[:1] if is_joined(there, *wire) else wire:
+        if link_of(there, interface):
+            run("ip", "-n", interface.namespace, "link", "delete", interface.name)
 
 
 def _join(wire: Wire, number: int, there: Links) -> None:
@@ -130,7 +130,7 @@ def _join(wire: Wire, number: int, there: Links) -> None:
         return
     _cut(wire, there)
     one, other = wire
-    # Were both ends number 2, each of its own namespace, then linkwatch_urgent_event() would take
+    # If both ends had the same index, each in its own namespace, linkwatch_urgent_event() would take
     # them for physical links and report them up a second late.
     index = _FIRST_INDEX + 2 * number
     command = f"ip -n {one.namespace} link add {one.name} {_mac(one)} index {index} type veth "
@@ -138,49 +138,49 @@ def _join(wire: Wire, number: int, there: Links) -> None:
     run(*command.split())
 
 
-def _mac(port: Port) -> str:
-    return f"address {port.mac}" if port.mac else ""
+def _mac(interface: NodeInterface) -> str:
+    return f"address {interface.mac}" if interface.mac else ""
 
 
-def _prepare(port: Port, peer: Port, there: Links) -> None:
-    run_in(port.namespace, "ethtool", "-K", port.name, *_OFFLOADS)
-    # What XDP_TX queues for a peer, veth announces only if the peer has a program of its own
-    # (veth_xdp_flush() looks for one; GRO is not enough): without, it arrives when the next
-    # ordinary packet does, if ever.
-    if needs_program(port, peer) and "xdp" not in (link_of(there, port) or {}):
-        attach = f"ip -n {port.namespace} link set dev {port.name} xdpdrv obj"
+def _prepare(interface: NodeInterface, peer: NodeInterface, there: Links) -> None:
+    run_in(interface.namespace, "ethtool", "-K", interface.name, *_OFFLOADS)
+    # veth wakes the peer for packets sent with XDP_TX only if the peer has an XDP program
+    # (veth_xdp_flush() looks for one; GRO is not enough). Without, they arrive with the next
+    # ordinary packet, if ever.
+    if needs_program(interface, peer) and "xdp" not in (link_of(there, interface) or {}):
+        attach = f"ip -n {interface.namespace} link set dev {interface.name} xdpdrv obj"
         run(*attach.split(), object_path("nop"), "sec", "xdp")
 
 
 def _configure(node: Node, topology: Topology, there: dict[str, Link]) -> None:
-    ports = topology.ports(node)
+    interfaces = topology.interfaces_of(node)
     script = ["link set dev lo up"]
     if topology.variant:
         script.append(_alias(topology))
     script += [f"address replace {address} dev lo{_no_detection(address)}" for address in node.addresses]
     if node.is_switch:
         if BRIDGE not in there:
-            script.append(_new_bridge(ports))
+            script.append(_new_bridge(interfaces))
         script.append(f"link set dev {BRIDGE} addrgenmode none up")
-    for port in ports:
-        # gro_max_size: GRO never merges, so a capture shows the frames of the wire.
-        script.append(f"link set dev {port.name} gro_max_size 1")
-        script += _set_up(port.name, port.addresses)
+    for interface in interfaces:
+        # gro_max_size: GRO never merges, so a capture shows frames as they were on the wire.
+        script.append(f"link set dev {interface.name} gro_max_size 1")
+        script += _set_up(interface.name, interface.addresses)
         if node.is_switch:
-            script.append(f"link set dev {port.name} master {BRIDGE}")
-        for tagged in port.tagged:
-            name = port.tagged_name(tagged)
+            script.append(f"link set dev {interface.name} master {BRIDGE}")
+        for vlan in interface.vlans:
+            name = interface.vlan_name(vlan)
             if name not in there:
-                script.append(f"link add link {port.name} name {name} type vlan id {tagged.vlan}")
-            script += _set_up(name, tagged.addresses)
+                script.append(f"link add link {interface.name} name {name} type vlan id {vlan.vlan_id}")
+            script += _set_up(name, vlan.addresses)
     script += [f"route replace {route.prefix} via {route.via}" for route in node.routes]
     run("ip", "-n", node.namespace, "-batch", "-", script=script)
-    _join_vlans(node, ports)
+    _join_vlans(node, interfaces)
 
 
 def _set_up(name: str, addresses: tuple[str, ...]) -> list[str]:
-    # No link-local address: its duplicate detection and router solicitations would turn up in
-    # every count.
+    # No link-local address: its duplicate address detection and router solicitations would be
+    # counted by every test.
     script = [f"link set dev {name} addrgenmode none"]
     script += [f"address replace {address} dev {name}{_no_detection(address)}" for address in addresses]
     return [*script, f"link set dev {name} up"]
@@ -190,19 +190,19 @@ def _no_detection(address: str) -> str:
     return " nodad" if ":" in address else ""
 
 
-def _new_bridge(ports: list[Port]) -> str:
+def _new_bridge(interfaces: list[NodeInterface]) -> str:
     command = f"link add name {BRIDGE} type bridge stp_state 0 mcast_snooping 0"
-    if any(port.memberships for port in ports):
-        # Without the default one, a port is in the VLANs that it is put in and in no other.
+    if any(interface.memberships for interface in interfaces):
+        # Without a default VLAN, an interface is in the VLANs that it is put in and in no other.
         command += " vlan_filtering 1 vlan_default_pvid 0"
     return command
 
 
-def _join_vlans(node: Node, ports: list[Port]) -> None:
+def _join_vlans(node: Node, interfaces: list[NodeInterface]) -> None:
     script = [
-        f"vlan add dev {port.name} vid {member.vlan}" + (" pvid untagged" if member.untagged else "")
-        for port in ports
-        for member in port.memberships
+        f"vlan add dev {interface.name} vid {member.vlan_id}" + (" pvid untagged" if member.untagged else "")
+        for interface in interfaces
+        for member in interface.memberships
     ]
     if script:
         run("bridge", "-n", node.namespace, "-batch", "-", script=script)

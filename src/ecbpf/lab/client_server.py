@@ -1,6 +1,6 @@
 """The lab that `ecbpf lab up` builds: a server and a client on a wire."""
 
-from ecbpf.lab.topology import Node, Port, Topology
+from ecbpf.lab.topology import Node, NodeInterface, Topology
 
 __all__ = ["CLIENT_SERVER"]
 
@@ -12,8 +12,8 @@ CLIENT_SERVER = Topology(
     nodes=(_SERVER, _CLIENT),
     wires=(
         (
-            Port(_SERVER, "eth0", ("192.168.56.10/24", "fd00:56::10/64")),
-            Port(_CLIENT, "eth0", ("192.168.56.20/24", "fd00:56::20/64")),
+            NodeInterface(_SERVER, "eth0", ("192.168.56.10/24", "fd00:56::10/64")),
+            NodeInterface(_CLIENT, "eth0", ("192.168.56.20/24", "fd00:56::20/64")),
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Run `ip`, `ethtool` and their like, and say in one line what they refuse."""
+"""Run `ip`, `ethtool` and the like, and report a failure in one line."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ __all__ = ["require", "run"]
 
 _PACKAGES = {"ip": "iproute2", "bridge": "iproute2", "nft": "nftables", "unshare": "util-linux"}
 
-# The shell of `su` without `-` has no sbin on its PATH, and ethtool is nowhere else.
+# The shell of `su` without `-` has no sbin on its PATH, where ethtool is.
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
@@ -25,16 +25,16 @@ def require(*tools: str) -> None:
 
 
 def run(*command: str, script: Sequence[str] = ()) -> str:
-    """Run `command`, with the lines of `script` as its input; what it prints comes back.
+    """Run `command` with the lines of `script` as its input, and return what it prints.
 
     Raises EcbpfError if it fails, with the first line it wrote to stderr: NotPermittedError
-    where rights are lacking, MissingError for a tool or a kernel feature that is not there.
+    without the privileges, MissingError if a tool or a kernel feature is missing.
     """
     require(command[0])
     done = subprocess.run(
         command,
         check=False,
-        # Children inherit what was marked for it, the lock: see lock.py.
+        # Children inherit the descriptor of the lock: see lock.py.
         close_fds=False,
         env=os.environ | {"PATH": _PATH, "LC_ALL": "C"},
         input="".join(f"{line}\n" for line in script),

@@ -4,22 +4,22 @@
                            ├───── real1
                            └───── real2
 
-The client's packets to a VIP go by the router to the director, which hands them to a real server; that one
-has the VIP itself and answers by way of the router. With a VLAN, the director gets them without a tag, and
-the real servers and a second interface of the router are in the VLAN.
+The client's packets to a VIP go through the router to the director, which sends them to a real server. The
+real server has the VIP itself and answers through the router. With a VLAN, packets reach the director without
+a VLAN tag, and the real servers and a second interface of the router are in the VLAN.
 """
 
 from ecbpf.lab.features import Feature
 from ecbpf.lab.ipvs import Ipvs, Service
 from ecbpf.lab.marks import Marks
-from ecbpf.lab.topology import Membership, Node, Port, Route, TaggedPort, Topology
+from ecbpf.lab.topology import Node, NodeInterface, Route, Topology, VlanInterface, VlanMembership
 from ecbpf.lab.web import WebServer
 
 __all__ = ["MARK", "MARKED_VIP", "NAME", "VIP", "director"]
 
 NAME = "director"
 
-# The services: by address and port, and by firewall mark, whatever the port.
+# The services: by address and port, and by firewall mark on any port.
 VIP = ("192.168.60.1", "fd00:60::1")
 MARKED_VIP = ("192.168.60.2", "fd00:60::2")
 MARK = 60
@@ -27,13 +27,13 @@ _VIPS = (*VIP, *MARKED_VIP)
 
 _CLIENTS = ("192.168.57.", "fd00:57::")
 _DIRECTORS = ("192.168.58.", "fd00:58::")
-_SERVERS = ("192.168.59.", "fd00:59::")  # with a VLAN; else they are in the directors' network
+_SERVERS = ("192.168.59.", "fd00:59::")  # with a VLAN; without, they are in the director's network
 _REALS = (11, 12)
-_UNTAGGED = 1  # the switch's name for the VLAN that has no tag
+_UNTAGGED = 1  # the VLAN id inside the switch for frames without a VLAN tag
 
-# A link-local address would make a node ask for routers.
+# A link-local address would make a node send router solicitations.
 _NO_SOLICITATIONS = ("net.ipv6.conf.default.accept_ra=0",)
-# A reply comes from the VIP by another way than packets to the VIP go, and no node is to tell another of it.
+# Replies from a VIP take another path than packets to it, and no node should send redirects because of it.
 _ROUTING = (
     "net.ipv4.conf.all.rp_filter=0",
     "net.ipv4.conf.default.rp_filter=0",
@@ -41,12 +41,12 @@ _ROUTING = (
     "net.ipv4.conf.default.send_redirects=0",
 )
 _FORWARDING = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", *_ROUTING, *_NO_SOLICITATIONS)
-# Only the director says that a VIP is his.
+# Only the director answers ARP for a VIP.
 _QUIET = ("net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2", *_ROUTING, *_NO_SOLICITATIONS)
 
 
 def director(vlan: int | None = None) -> Topology:
-    """The lab; vlan: the one that the real servers are in."""
+    """The lab. vlan: the VLAN id of the real servers' network; None: no VLAN."""
     switch = Node("switch", _namespace("switch"), is_switch=True)
     client = Node("client", _namespace("client"), routes=_default(_CLIENTS), sysctls=_NO_SOLICITATIONS)
     router = Node(
@@ -66,28 +66,28 @@ def director(vlan: int | None = None) -> Topology:
         duties=(Marks(MARK, *MARKED_VIP), _ipvs(servers)),
     )
     reals = [_real(number, servers) for number in (1, 2)]
-    untagged = () if vlan is None else (Membership(_UNTAGGED, untagged=True),)
-    trunk = () if vlan is None else (*untagged, Membership(vlan))
-    access = () if vlan is None else (Membership(vlan, untagged=True),)
+    untagged = () if vlan is None else (VlanMembership(_UNTAGGED, untagged=True),)
+    trunk = () if vlan is None else (*untagged, VlanMembership(vlan))
+    access = () if vlan is None else (VlanMembership(vlan, untagged=True),)
 
-    def tagged(host: int) -> tuple[TaggedPort, ...]:
-        return () if vlan is None else (TaggedPort(vlan, _addresses(_SERVERS, host)),)
+    def tagged(host: int) -> tuple[VlanInterface, ...]:
+        return () if vlan is None else (VlanInterface(vlan, _addresses(_SERVERS, host)),)
 
     return Topology(
         name=NAME,
         nodes=(client, router, switch, balancer, *reals),
         wires=(
-            (_port(client, "eth0", _CLIENTS, 20), _port(router, "eth0", _CLIENTS, 1)),
+            (_interface(client, "eth0", _CLIENTS, 20), _interface(router, "eth0", _CLIENTS, 1)),
             (
-                _port(router, "eth1", _DIRECTORS, 1, tagged(1)),
-                Port(switch, "router", memberships=trunk),
+                _interface(router, "eth1", _DIRECTORS, 1, tagged(1)),
+                NodeInterface(switch, "router", memberships=trunk),
             ),
             (
-                _port(balancer, "eth0", _DIRECTORS, 10, tagged(10)),
-                Port(switch, NAME, memberships=trunk),
+                _interface(balancer, "eth0", _DIRECTORS, 10, tagged(10)),
+                NodeInterface(switch, NAME, memberships=trunk),
             ),
             *(
-                (_port(real, "eth0", servers, host), Port(switch, real.name, memberships=access))
+                (_interface(real, "eth0", servers, host), NodeInterface(switch, real.name, memberships=access))
                 for real, host in zip(reals, _REALS, strict=True)
             ),
         ),
@@ -103,14 +103,16 @@ def _namespace(node: str) -> str:
     return f"ecbpf-{NAME}-{node}"
 
 
-def _port(node: Node, name: str, network: tuple[str, str], host: int, tagged: tuple[TaggedPort, ...] = ()) -> Port:
-    # 02:ec:bf:00:58:10 is 192.168.58.10. Were it another after a repair, neighbours would send to the old one.
+def _interface(
+    node: Node, name: str, network: tuple[str, str], host: int, tagged: tuple[VlanInterface, ...] = ()
+) -> NodeInterface:
+    # 02:ec:bf:00:58:10 is 192.168.58.10. Fixed, because after a repair neighbours still send to the old address.
     mac = f"02:ec:bf:00:{network[0].split('.')[2]}:{host:02}"
-    return Port(node, name, _addresses(network, host), mac, tagged)
+    return NodeInterface(node, name, _addresses(network, host), mac, tagged)
 
 
 def _addresses(network: tuple[str, str], host: int) -> tuple[str, ...]:
-    # Who forwards asks for a neighbour in the name of a link-local address, or not at all (ndisc_solicit()).
+    # A router solicits neighbours from a link-local address, or not at all (ndisc_solicit()).
     return f"{network[0]}{host}/24", f"{network[1]}{host}/64", f"fe80::{host}/64"
 
 
@@ -119,7 +121,7 @@ def _alone(addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _default(network: tuple[str, str]) -> tuple[Route, ...]:
-    """Everything else goes to the router, which is number 1 in every network."""
+    """Default routes through the router, which is host 1 in every network."""
     return Route("0.0.0.0/0", f"{network[0]}1"), Route("::/0", f"{network[1]}1")
 
 
@@ -148,7 +150,7 @@ def _ipvs(network: tuple[str, str]) -> Ipvs:
             Service(f"-t [{VIP[1]}]:80", "wrr", servers(ip6, 80)),
             Service(f"-u {VIP[0]}:443", "wrr", servers(ip4, 443)),
             Service(f"-u [{VIP[1]}]:443", "wrr", servers(ip6, 443)),
-            # By address alone: one client is at one server with all its ports, as iperf3 needs it.
+            # By address alone: all ports of one client go to one server, as iperf3 needs it.
             Service(f"-f {MARK}", "mh", servers(ip4, 0)),
             Service(f"-f {MARK} -6", "mh", servers(ip6, 0)),
         )
@@ -158,7 +160,7 @@ def _ipvs(network: tuple[str, str]) -> Ipvs:
 def _features(with_vlan: bool) -> tuple[Feature, ...]:
     bridge = "ip link add name br0 type bridge"
     features = [
-        # modprobe is not everywhere, and what is built in needs none.
+        # Not every system has modprobe, and a built-in feature needs none.
         Feature("IPVS", "ip_vs", "modprobe -q ip_vs || :; test -e /proc/net/ip_vs"),
         Feature("scheduler mh of IPVS", "ip_vs_mh", "ipvsadm -A -t [2001:db8::1]:80 -s mh", "ipvsadm"),
         Feature("scheduler wrr of IPVS", "ip_vs_wrr", "ipvsadm -A -t [2001:db8::1]:80 -s wrr", "ipvsadm"),

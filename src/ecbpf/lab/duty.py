@@ -1,4 +1,4 @@
-"""What a node does besides having interfaces."""
+"""What a node does besides having interfaces: run a server, set up IPVS."""
 
 from typing import Protocol
 
@@ -6,13 +6,13 @@ __all__ = ["Duty"]
 
 
 class Duty(Protocol):
-    """Something in a namespace that `up` starts and `down` ends."""
+    """Something in a namespace that `ecbpf lab up` starts and `ecbpf lab down` ends."""
 
     def problems(self, namespace: str) -> list[str]:
-        """What of it is not there, in words; changes nothing."""
+        """What is missing, one text each. Changes nothing."""
 
     def start(self, namespace: str) -> None:
-        """Set up what of it is not there. Raises EcbpfError."""
+        """Set up what is missing. Raises EcbpfError."""
 
     def stop(self, namespace: str) -> None:
         """End what would outlive the namespace. Raises EcbpfError."""

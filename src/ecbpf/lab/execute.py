@@ -1,4 +1,4 @@
-"""Become a command inside a node of the lab."""
+"""Replace this process by a command inside a node of the lab."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ __all__ = ["CommandNotFoundError", "NotExecutableError", "execute"]
 
 
 class CommandNotFoundError(EcbpfError):
-    """There is no such command; the status is the shell's."""
+    """There is no such command; the exit status is the shell's."""
 
     exit_status = 127
 
 
 class NotExecutableError(EcbpfError):
-    """The command cannot be executed; the status is the shell's."""
+    """The command cannot be executed; the exit status is the shell's."""
 
     exit_status = 126
 
@@ -31,7 +31,7 @@ def execute(name: str, command: list[str]) -> NoReturn:
     what enter() raises.
     """
     enter(name)
-    # Python ignores these two, and an ignored signal stays so through exec.
+    # Python ignores these two, and an ignored signal stays ignored after exec.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     sys.stdout.flush()
@@ -44,8 +44,8 @@ def execute(name: str, command: list[str]) -> NoReturn:
 
 
 def _path() -> str:
-    # A checkout's .venv/bin is seldom on the PATH of root or of sudo. In front, so that `ecbpf`
-    # inside the lab is the ecbpf outside and not another version that is installed.
+    # A checkout's .venv/bin is seldom on the PATH of root or of sudo. It goes first, so that `ecbpf`
+    # inside the lab is the same as outside and not another installed version.
     path = os.environ.get("PATH", os.defpath)
     own = os.path.dirname(sys.executable)
     return path if own in path.split(os.pathsep) else f"{own}{os.pathsep}{path}"

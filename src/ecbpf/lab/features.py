@@ -1,4 +1,4 @@
-"""What of the kernel a lab needs, tried before anything of it is built."""
+"""Kernel features that a lab needs, tried before any of it is built."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ __all__ = ["Feature", "require_features"]
 
 @dataclass(frozen=True)
 class Feature:
-    """A part of the kernel: its name, its module, and a trial.
+    """A kernel feature: its name, its module, and a trial.
 
-    trial: a shell script that succeeds where the feature is there. It runs in a network namespace of its own,
-    which vanishes with it. tool: a command that the trial needs.
+    trial: a shell script that succeeds if the kernel has the feature. It runs in a network namespace of its own,
+    which ends with it. tool: a command that the trial needs.
     """
 
     name: str
@@ -23,9 +23,9 @@ class Feature:
 
 
 def require_features(features: tuple[Feature, ...], title: str, up: str) -> None:
-    """Raise MissingError that names the first of `features` which this kernel has not.
+    """Raise MissingError, naming the first of `features` that this kernel lacks.
 
-    title: the lab; up: the words that build it, for the way out.
+    title: the lab. up: the command that builds it, for the hint.
     """
     for feature in features:
         require(feature.tool)

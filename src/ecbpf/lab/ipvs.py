@@ -11,7 +11,7 @@ __all__ = ["Ipvs", "Service"]
 class Service:
     """A virtual service and its real servers, in direct routing.
 
-    key: as `ipvsadm` is told it, for instance ``-t 192.168.60.1:80`` or ``-f 60 -6``.
+    key: the service in `ipvsadm`'s arguments, for instance ``-t 192.168.60.1:80`` or ``-f 60 -6``.
     scheduler: with its flags, if any. servers: addresses with their ports.
     """
 
@@ -20,24 +20,24 @@ class Service:
     servers: tuple[str, ...]
 
     def rules(self) -> list[str]:
-        """The lines that make it, each as `ipvsadm -R` reads them."""
+        """The lines that make it, as `ipvsadm -R` reads them."""
         lines = [f"-A {self.key} -s {self.scheduler}"]
         return lines + [f"-a {self.key} -r {server} -g -w 1" for server in self.servers]
 
 
 @dataclass(frozen=True)
 class Ipvs:
-    """All services of a director. Weights are the user's to change: a drained server is not missing."""
+    """All services of a director. Users may change weights: a server with weight 0 is not missing."""
 
     services: tuple[Service, ...]
 
     def problems(self, namespace: str) -> list[str]:
-        """Services and servers that IPVS does not know."""
+        """Services and real servers that IPVS lacks."""
         found = _found(namespace)
         return [f"IPVS lacks {' '.join(_key(rule)[1])}" for rule in self._rules() if _key(rule) not in found]
 
     def start(self, namespace: str) -> None:
-        """Add what is missing; what is there stays as it is."""
+        """Add what is missing; services and servers that IPVS already has stay as they are."""
         found = _found(namespace)
         missing = [rule for rule in self._rules() if _key(rule) not in found]
         if missing:
@@ -51,12 +51,12 @@ class Ipvs:
 
 
 def _found(namespace: str) -> set[tuple[str, tuple[str, ...]]]:
-    """The keys of all rules that are in force."""
+    """The keys of all rules that IPVS has now."""
     return {_key(rule) for rule in run_in(namespace, "ipvsadm", "-Sn").splitlines()}
 
 
 def _key(rule: str) -> tuple[str, tuple[str, ...]]:
-    """What tells one rule from another: its verb, and service or service and server."""
+    """What identifies a rule: its command (-A, -a), its service and, for -a, its server."""
     words = rule.split()
     verb, rest = words[0], words[1:]
     end = rest.index("-s") if verb == "-A" else rest.index("-r") + 2

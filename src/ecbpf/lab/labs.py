@@ -1,4 +1,4 @@
-"""All labs by name, and their nodes: which lab a name on the command line means."""
+"""All labs and their nodes by name: which node a name on the command line means."""
 
 import re
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ LABS = {lab.name: lab for lab in (CLIENT_SERVER, director())}
 
 
 def topology_of(lab: str) -> Topology:
-    """The lab called `lab` as it is there: the director's with the VLAN that it was built with.
+    """The lab called `lab`, in the variant that is up: the director's lab with the VLAN that it was built with.
 
     Raises UsageError if there is no lab of that name.
     """
@@ -29,7 +29,7 @@ def topology_of(lab: str) -> Topology:
 
 
 def node_names() -> list[str]:
-    """Every name that enter() knows: the plain ones of all labs, and those with a lab before them."""
+    """Every name that enter() accepts: NODE and LAB/NODE, of all labs."""
     plain = dict.fromkeys(node.name for lab in LABS.values() for node in lab.nodes)
     return [*plain, *(f"{lab.name}/{node.name}" for lab in LABS.values() for node in lab.nodes)]
 
@@ -37,8 +37,8 @@ def node_names() -> list[str]:
 def enter(name: str) -> None:
     """enter_namespace() of the node `name`.
 
-    name: a node as `status` names it, or LAB/NODE. Of several labs that have such a node, the first that
-    is there is meant.
+    name: NODE as `ecbpf lab status` shows it, or LAB/NODE. If several labs have a node of that name, the first
+    one that is up is meant.
     Raises UsageError for a name that no lab has, EcbpfError if its lab is not up, and what
     enter_namespace() raises.
     """

@@ -15,7 +15,7 @@ _PATH = "/run/ecbpf-lab.lock"
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Hold the machine's lab lock; wait for whoever has it. Raises NotPermittedError."""
+    """Hold the machine's lab lock; waits until it is free. Raises NotPermittedError."""
     try:
         lock = os.open(_PATH, os.O_RDWR | os.O_CREAT, 0o600)
     except PermissionError as error:

@@ -1,4 +1,4 @@
-"""Network namespaces by name, as `ip netns` keeps them, and being in one."""
+"""Network namespaces by name, as `ip netns` keeps them, and how to enter one."""
 
 import ctypes
 import errno
@@ -29,7 +29,7 @@ def namespace_path(namespace: str) -> str:
 
 
 def require_namespaces() -> None:
-    """Raise MissingError if the kernel knows no network namespaces."""
+    """Raise MissingError if the kernel has no network namespaces."""
     if not os.path.exists(_OWN):
         raise MissingError("the kernel", "it has no network namespaces", "it needs CONFIG_NET_NS")
 
@@ -37,7 +37,7 @@ def require_namespaces() -> None:
 def is_namespace(namespace: str) -> bool:
     """Whether there is a namespace of that name.
 
-    An `ip netns add` that was killed leaves an empty file: the name of no namespace.
+    An `ip netns add` that was killed leaves an empty file, which is not a namespace.
     """
     try:
         return os.stat(namespace_path(namespace)).st_dev == os.stat(_OWN).st_dev
@@ -46,13 +46,13 @@ def is_namespace(namespace: str) -> bool:
 
 
 def enter_namespace(namespace: str) -> None:
-    """Move this thread, and what it starts from now on, to the network of that name.
+    """Move this thread, and processes that it starts from now on, to the network of that name.
 
-    Only the network changes. `ip netns exec` makes a new mount namespace besides, where /sys
-    is mounted anew (iproute2, lib/namespace.c, netns_switch): what is pinned below
-    /sys/fs/bpf cannot be seen from there, and what is pinned there is gone at its exit.
+    Only the network changes. `ip netns exec` also makes a new mount namespace with a new /sys
+    (iproute2, lib/namespace.c, netns_switch): pins below /sys/fs/bpf cannot be seen from there,
+    and pins made there are gone when it exits.
 
-    Raises KernelError, NotPermittedError, OSError if there is none of that name.
+    Raises KernelError, NotPermittedError, OSError if there is no namespace of that name.
     """
     descriptor = os.open(namespace_path(namespace), os.O_RDONLY | os.O_CLOEXEC)
     try:

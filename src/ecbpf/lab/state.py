@@ -1,4 +1,4 @@
-"""What is there of a lab, and what is not as it should be."""
+"""What exists of a lab, and what is wrong with it."""
 
 import json
 import os
@@ -10,16 +10,16 @@ from ecbpf.lab.client_server import CLIENT_SERVER
 from ecbpf.lab.command import run
 from ecbpf.lab.links import Link, Links, is_joined, link_of, links_of, needs_program
 from ecbpf.lab.namespace import is_namespace, namespace_path
-from ecbpf.lab.topology import BRIDGE, Node, Port, Topology
+from ecbpf.lab.topology import BRIDGE, Node, NodeInterface, Topology
 
-__all__ = ["LabStatus", "NodeStatus", "PortStatus", "status"]
+__all__ = ["LabStatus", "NodeInterfaceStatus", "NodeStatus", "status"]
 
 _DEFAULTS = ("0.0.0.0/0", "::/0")
 
 
 @dataclass(frozen=True)
-class PortStatus:
-    """A port: the addresses it has, and what is wrong with it."""
+class NodeInterfaceStatus:
+    """An interface of a node: the addresses it has, and what is wrong with it."""
 
     name: str
     addresses: tuple[str, ...]
@@ -28,34 +28,34 @@ class PortStatus:
 
 @dataclass(frozen=True)
 class NodeStatus:
-    """A node: its namespace and ports, and what is wrong with the node itself."""
+    """A node: its namespace and interfaces, and what is wrong with the node itself."""
 
     name: str
     namespace: str
     problems: tuple[str, ...]
-    interfaces: tuple[PortStatus, ...]
+    interfaces: tuple[NodeInterfaceStatus, ...]
 
 
 @dataclass(frozen=True)
 class LabStatus:
-    """A lab: "up" if all is as it should be, "down" if nothing is there, else "partly"."""
+    """A lab: "up" if nothing is wrong, "down" if nothing of it exists, else "partly"."""
 
     state: str
     nodes: tuple[NodeStatus, ...]
 
     @property
     def problems(self) -> list[str]:
-        """Everything that is wrong, each with its place in front."""
+        """Everything that is wrong, each text beginning with the node and interface."""
         return [f"{node.name}: {problem}" for node in self.nodes for problem in node.problems] + [
-            f"{node.name} {port.name}: {problem}"
+            f"{node.name} {interface.name}: {problem}"
             for node in self.nodes
-            for port in node.interfaces
-            for problem in port.problems
+            for interface in node.interfaces
+            for problem in interface.problems
         ]
 
 
 def status(topology: Topology = CLIENT_SERVER) -> LabStatus:
-    """What is there of the lab, without a change to it. Raises EcbpfError if `ip` fails."""
+    """What exists of the lab; changes nothing. Raises EcbpfError if `ip` fails."""
     links = links_of(topology)
     nodes = tuple(_node_status(node, topology, links) for node in topology.nodes)
     if not any(os.path.lexists(namespace_path(node.namespace)) for node in topology.nodes):
@@ -76,46 +76,48 @@ def _node_status(node: Node, topology: Topology, links: Links) -> NodeStatus:
     joined = _memberships(node, topology) if found else set()
     interfaces = []
     for wire in topology.wires:
-        for port, peer in (wire, wire[::-1]):
-            if port.node == node:
-                interfaces.append(_port_status(port, peer, links, joined))
-                for tagged in port.tagged:
-                    name = port.tagged_name(tagged)
-                    interfaces.append(_interface_status(name, tagged.addresses, found.get(name)))
+        for interface, peer in (wire, wire[::-1]):
+            if interface.node == node:
+                interfaces.append(_wire_end_status(interface, peer, links, joined))
+                for vlan in interface.vlans:
+                    name = interface.vlan_name(vlan)
+                    interfaces.append(_interface_status(name, vlan.addresses, found.get(name)))
     return NodeStatus(node.name, node.namespace, tuple(problems), tuple(interfaces))
 
 
-def _port_status(port: Port, peer: Port, links: Links, joined: set[tuple[str, int, bool]]) -> PortStatus:
-    link = link_of(links, port)
+def _wire_end_status(
+    interface: NodeInterface, peer: NodeInterface, links: Links, joined: set[tuple[str, int, bool]]
+) -> NodeInterfaceStatus:
+    link = link_of(links, interface)
     if link is None:
-        return _interface_status(port.name, port.addresses, link)
+        return _interface_status(interface.name, interface.addresses, link)
     problems = []
-    if not is_joined(links, port, peer):
+    if not is_joined(links, interface, peer):
         problems.append(f"not joined to {peer.name} of {peer.node.name}")
-    if needs_program(port, peer) and "xdp" not in link:
-        problems.append("no XDP program, so what the other end sends with XDP_TX is stuck")
-    if port.node.is_switch and link.get("master") != BRIDGE:
-        problems.append(f"no port of {BRIDGE}")
+    if needs_program(interface, peer) and "xdp" not in link:
+        problems.append("no XDP program, so packets that the other end sends with XDP_TX do not arrive")
+    if interface.node.is_switch and link.get("master") != BRIDGE:
+        problems.append(f"not in the bridge {BRIDGE}")
     problems += [
-        f"not in VLAN {member.vlan}"
-        for member in port.memberships
-        if (port.name, member.vlan, member.untagged) not in joined
+        f"not in VLAN {member.vlan_id}"
+        for member in interface.memberships
+        if (interface.name, member.vlan_id, member.untagged) not in joined
     ]
-    return _interface_status(port.name, port.addresses, link, problems)
+    return _interface_status(interface.name, interface.addresses, link, problems)
 
 
 def _interface_status(
     name: str, wanted: tuple[str, ...], link: Link | None, problems: Sequence[str] = ()
-) -> PortStatus:
-    """An interface that should be up and have the addresses `wanted`; problems: what is wrong besides."""
+) -> NodeInterfaceStatus:
+    """An interface that should be up and have the addresses `wanted`. problems: what else is wrong."""
     if link is None:
-        return PortStatus(name, (), ("no such interface",))
+        return NodeInterfaceStatus(name, (), ("no such interface",))
     found = _addresses(link)
     all_problems = [*_missing_addresses(wanted, link), *problems]
     all_problems += [f"{address} is tentative" for address, entry in found.items() if entry.get("tentative")]
     if link["operstate"] != "UP":
         all_problems.append("no carrier" if "UP" in link["flags"] else "down")
-    return PortStatus(name, tuple(found), tuple(all_problems))
+    return NodeInterfaceStatus(name, tuple(found), tuple(all_problems))
 
 
 def _addresses(link: Link) -> dict[str, dict[str, Any]]:
@@ -129,7 +131,7 @@ def _missing_addresses(wanted: tuple[str, ...], link: Link) -> list[str]:
 def _missing_routes(node: Node) -> list[str]:
     if not node.routes:
         return []
-    # Of all tables, and so of both families.
+    # All tables, and therefore both address families.
     listing = json.loads(run("ip", "-n", node.namespace, "-json", "route", "show", "table", "all"))
     found = {(route["dst"], route.get("gateway")) for route in listing}
     return [
@@ -140,8 +142,8 @@ def _missing_routes(node: Node) -> list[str]:
 
 
 def _memberships(node: Node, topology: Topology) -> set[tuple[str, int, bool]]:
-    """What ports of a switch are in which VLANs, and whether without a tag."""
-    if not any(port.memberships for port in topology.ports(node)):
+    """The VLANs that a switch's interfaces are in: (interface, VLAN id, whether its frames are untagged)."""
+    if not any(interface.memberships for interface in topology.interfaces_of(node)):
         return set()
     listing = run("bridge", "-n", node.namespace, "-json", "vlan", "show")
     return {

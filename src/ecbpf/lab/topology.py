@@ -1,4 +1,4 @@
-"""What a lab is made of, as data: nodes, and the wires between their ports."""
+"""What a lab is made of, as data: nodes, and the wires between their interfaces."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -7,14 +7,14 @@ if TYPE_CHECKING:
     from ecbpf.lab.duty import Duty
     from ecbpf.lab.features import Feature
 
-__all__ = ["BRIDGE", "Membership", "Node", "Port", "Route", "TaggedPort", "Topology"]
+__all__ = ["BRIDGE", "Node", "NodeInterface", "Route", "Topology", "VlanInterface", "VlanMembership"]
 
-BRIDGE = "br0"  # the interface of a switch that joins its ports
+BRIDGE = "br0"  # the bridge inside a switch
 
 
 @dataclass(frozen=True)
 class Route:
-    """Where packets to a prefix go next; "default" is ``0.0.0.0/0`` or ``::/0``."""
+    """A route by way of a next hop; the default routes are ``0.0.0.0/0`` and ``::/0``."""
 
     prefix: str
     via: str
@@ -24,9 +24,9 @@ class Route:
 class Node:
     """A machine of the lab: one network namespace.
 
-    runs_ecbpf: this is where users attach; no other program may be in their way there.
-    addresses: those on lo, besides its own. sysctls: ``name=value``, written before it has a port.
-    is_switch: it does nothing but join its ports.
+    runs_ecbpf: users attach programs here, so the lab attaches none of its own.
+    addresses: further addresses of lo. sysctls: ``name=value``, written before it has an interface.
+    is_switch: it only bridges its interfaces.
     """
 
     name: str
@@ -40,54 +40,55 @@ class Node:
 
 
 @dataclass(frozen=True)
-class TaggedPort:
-    """The interface of one VLAN on a port: what goes out there has its tag."""
+class VlanInterface:
+    """A VLAN device on an interface: packets sent by it carry the VLAN tag."""
 
-    vlan: int
+    vlan_id: int
     addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Membership:
-    """A port of a switch in a VLAN; untagged: frames without a tag are of this VLAN, both ways."""
+class VlanMembership:
+    """That an interface of a switch is in a VLAN. untagged: its frames have no VLAN tag, in and out."""
 
-    vlan: int
+    vlan_id: int
     untagged: bool = False
 
 
 @dataclass(frozen=True)
-class Port:
-    """One end of a wire: the interface `name` of a node, and its addresses, each with its length.
+class NodeInterface:
+    """One end of a wire: the interface `name` of a node, and its addresses, each with its prefix length.
 
-    memberships: of a port of a switch that knows VLANs; none: it knows none. mac: "" for one by chance.
+    mac: "" for a random one. vlans: its VLAN devices. memberships: the VLANs that a switch's interface is in;
+    empty if the switch does not filter VLANs.
     """
 
     node: Node
     name: str
     addresses: tuple[str, ...] = ()
     mac: str = ""
-    tagged: tuple[TaggedPort, ...] = ()
-    memberships: tuple[Membership, ...] = ()
+    vlans: tuple[VlanInterface, ...] = ()
+    memberships: tuple[VlanMembership, ...] = ()
 
     @property
     def namespace(self) -> str:
         """The network namespace that it is in."""
         return self.node.namespace
 
-    def tagged_name(self, tagged: TaggedPort) -> str:
-        """The name of one of its tagged interfaces."""
-        return f"{self.name}.{tagged.vlan}"
+    def vlan_name(self, vlan: VlanInterface) -> str:
+        """The name of one of its VLAN devices."""
+        return f"{self.name}.{vlan.vlan_id}"
 
 
-Wire = tuple[Port, Port]
+Wire = tuple[NodeInterface, NodeInterface]
 
 
 @dataclass(frozen=True)
 class Topology:
     """A whole lab. A wire is a veth pair.
 
-    title: what users read. up: the words that build it. variant: which of several labs of the same nodes
-    this is. features, tools: what must be there before anything is built.
+    title: its name in messages. up: the command that builds it. variant: which of several labs with the same nodes
+    this is. features, tools: what it needs; checked before anything is built.
     """
 
     name: str
@@ -99,6 +100,6 @@ class Topology:
     features: "tuple[Feature, ...]" = ()
     tools: tuple[str, ...] = ()
 
-    def ports(self, node: Node) -> list[Port]:
-        """The ports of `node`, in the order of the wires."""
-        return [port for wire in self.wires for port in wire if port.node == node]
+    def interfaces_of(self, node: Node) -> list[NodeInterface]:
+        """The interfaces of `node`, in the order of the wires."""
+        return [interface for wire in self.wires for interface in wire if interface.node == node]

@@ -17,16 +17,16 @@ _GONE_WITHIN = 5.0  # seconds
 
 @dataclass(frozen=True)
 class WebServer:
-    """HTTP on port 80 of every address, and answers to UDP on port 443 of the addresses `udp`.
+    """HTTP on port 80 of every address, and UDP answers on port 443 of the addresses in `udp`.
 
-    name: what it calls itself in its answers.
+    name: its name in its answers.
     """
 
     name: str
     udp: tuple[str, ...]
 
     def problems(self, namespace: str) -> list[str]:
-        """Whether it does not run. It is there when it listens: it detaches no sooner."""
+        """Whether it does not run. Its process goes to the background only when it listens."""
         return [] if processes(namespace) else ["no web server"]
 
     def start(self, namespace: str) -> None:
@@ -52,7 +52,7 @@ class WebServer:
 
 
 def processes(namespace: str) -> list[int]:
-    """The web servers whose network is `namespace`: the kernel knows, so no file has to."""
+    """Process ids of the web servers in the network `namespace`, found in /proc, so no pid file is needed."""
     try:
         network = os.stat(namespace_path(namespace)).st_ino
     except FileNotFoundError:

@@ -1,8 +1,8 @@
 """The web server of the lab's real servers: ``python -m ecbpf.lab.web_server NAMESPACE NAME ADDRESS...``.
 
-GET /id answers with NAME and a newline, GET /bytes/N with N bytes that body() gives as well. A datagram to
-port 443 of an ADDRESS comes back with NAME and a space before it. It writes no log. Once it listens it goes
-on in the background, until NAMESPACE is no longer the name of its network.
+GET /id answers with NAME and a newline, GET /bytes/N with N bytes, the same as body(N). A datagram to port 443
+of an ADDRESS comes back with NAME and a space in front. It writes no log. When it listens it goes to the
+background, and it ends when its network is no longer called NAMESPACE.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _HTTP, _QUIC = 80, 443
 
 
 def body(size: int) -> Iterator[bytes]:
-    """The `size` bytes of /bytes/`size`, in pieces: one block over and over."""
+    """The `size` bytes of /bytes/`size`, in pieces: one block repeated."""
     for offset in range(0, size, len(_BLOCK)):
         yield _BLOCK[: size - offset]
 
@@ -71,7 +71,7 @@ class _Server(socketserver.ThreadingTCPServer):
         self.server_activate()
 
     def service_actions(self) -> None:
-        """End when the namespace has lost its name; socketserver calls it twice a second."""
+        """End when the namespace has lost its name; socketserver calls this twice a second."""
         try:
             if os.stat(self._path).st_ino == os.stat("/proc/self/ns/net").st_ino:
                 return
@@ -80,7 +80,7 @@ class _Server(socketserver.ThreadingTCPServer):
         raise SystemExit
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of a client that went away."""
+        """Ignore clients that close the connection early."""
 
 
 def _answer_datagrams(sockets: list[socket.socket], name: str) -> None:
@@ -93,18 +93,18 @@ def _answer_datagrams(sockets: list[socket.socket], name: str) -> None:
                 try:
                     datagram, sender = key.fileobj.recvfrom(1 << 16)
                     key.fileobj.sendto(f"{name} ".encode() + datagram, sender)
-                except OSError:  # too long with the name before it, or an ICMP error of an earlier one
+                except OSError:  # too long with the name in front, or an ICMP error for an earlier datagram
                     continue
 
 
 def _datagram_socket(address: str) -> socket.socket:
     opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    opened.bind((address, _QUIC))  # an address each: an answer comes from where the question went
+    opened.bind((address, _QUIC))  # one socket per address: an answer comes from the address that was asked
     return opened
 
 
 def _go_to_the_background() -> None:
-    """Leave whoever started this: the parent's exit tells that everything listens."""
+    """Detach from the starting process: its exit says that everything listens."""
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -116,8 +116,8 @@ def _go_to_the_background() -> None:
 
 
 def main(namespace: str, name: str, addresses: list[str]) -> None:
-    """Serve until `namespace` is gone. Raises SystemExit with a line if something has a port already."""
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the lab's lock, for one
+    """Serve until `namespace` is gone. Raises SystemExit with one line if a port is already in use."""
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the lab's lock among them
     _Handler.node = name
     try:
         datagrams = [_datagram_socket(address) for address in addresses]

@@ -1,1 +1,1 @@
-"""Numbers on their way to whoever collects them."""
+"""Export of counters to monitoring systems."""

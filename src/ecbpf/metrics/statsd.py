@@ -1,6 +1,6 @@
-"""Gauges to a statsd daemon, by UDP: never waits for it, and leaves it alone ever longer while it is away.
+"""Send gauges to a statsd daemon by UDP: never blocks, and backs off ever longer while the daemon is down.
 
-The format is that of https://github.com/statsd/statsd/blob/master/docs/metric_types.md, one gauge a datagram.
+The format is https://github.com/statsd/statsd/blob/master/docs/metric_types.md, one gauge per datagram.
 """
 
 import os
@@ -14,16 +14,16 @@ __all__ = ["DEFAULT_PORT", "Statsd"]
 
 DEFAULT_PORT = 8125
 LONGEST_PAUSE = 600.0  # seconds
-_LATEST_ANSWER = 1.0  # seconds until the error of a datagram has come back, from wherever
+_LATEST_ANSWER = 1.0  # seconds within which an ICMP error for a datagram has arrived
 
 
 class Statsd:
-    """A daemon at an address."""
+    """A statsd daemon at an address."""
 
     def __init__(
         self, host: str, port: int = DEFAULT_PORT, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """host: a name or address, looked up now and never again. clock: in seconds.
+        """host: a name or address, resolved once, now. clock: returns seconds.
 
         Raises DataError if there is no such host.
         """
@@ -39,13 +39,13 @@ class Statsd:
         self._socket = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._pause = 0.0
         self._not_before = 0.0
-        self._well_since: float | None = None  # when sending began again
+        self._well_since: float | None = None  # when sending last resumed
 
     def send(self, gauges: Mapping[str, int]) -> None:
-        """Send all gauges by name, unless the daemon was away and its pause is not over.
+        """Send all gauges by name, unless the daemon was down and the pause is not over.
 
-        A daemon that is away shows by the error that an earlier datagram came back with, or by no route to it.
-        One that is far shows it later: so a pause is forgotten only when all went well for a while.
+        A daemon counts as down if there is an ICMP error for an earlier datagram, or no route to it. ICMP errors
+        take time to arrive, so the pause is reset only after a second without one.
         """
         if self._clock() < self._not_before:
             return
@@ -67,5 +67,5 @@ class Statsd:
             self._pause = 0.0
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         self._socket.close()

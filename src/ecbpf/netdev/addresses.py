@@ -1,4 +1,4 @@
-"""Addresses of this host, of its gateways and of those who are logged in; of this process's network namespace."""
+"""Addresses of this host, its gateways and its ssh clients, in this process's network namespace."""
 
 import errno
 import ipaddress
@@ -22,10 +22,10 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
 def own_addresses() -> set[IpAddress]:
-    """The addresses by which this host itself is reached: VIPs, which other directors have too, are none.
+    """The addresses of this host alone, without VIPs, which other directors have too.
 
-    A VIP is what load balancers make it: an address without a network around it (/32, /128) on an interface that
-    has others, link-local ones aside, or on a loopback or dummy interface, which no wire leads to.
+    An address counts as a VIP where load balancers usually configure one: a /32 or /128 on an interface that also
+    has addresses with a network (link-local ones aside), or any address of a loopback or dummy interface.
     """
     states = psutil.net_if_stats()
     here: dict[tuple[str, int], list[ipaddress.IPv4Interface | ipaddress.IPv6Interface]] = {}
@@ -47,12 +47,12 @@ def own_addresses() -> set[IpAddress]:
 
 
 def _interface_of(label: str) -> str:
-    """Addresses with a label (`ip address add ... label eth0:1`) come under it."""
+    """The interface of an address label: psutil lists `ip address add ... label eth0:1` as eth0:1."""
     return label.partition(":")[0]
 
 
 def _interface_address(address: str, netmask: str | None) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
-    """An address with its network. netmask: as psutil has it; ip_interface() knows those of IPv4."""
+    """An address with its network. netmask: from psutil; ip_interface() understands only IPv4 netmasks."""
     plain = address.partition("%")[0]
     if netmask and ":" in netmask:
         return ipaddress.ip_interface(f"{plain}/{int(ipaddress.IPv6Address(netmask)).bit_count()}")
@@ -60,14 +60,14 @@ def _interface_address(address: str, netmask: str | None) -> ipaddress.IPv4Inter
 
 
 def mapped(address: IpAddress) -> bytes:
-    """Its 16 bytes, of IPv4 as in ::ffff:192.0.2.1 (RFC 4291 section 2.5.5.2)."""
+    """The address as 16 bytes; IPv4 as in ::ffff:192.0.2.1 (RFC 4291 section 2.5.5.2)."""
     if address.version == 4:
         return bytes(10) + b"\xff\xff" + address.packed
     return address.packed
 
 
 def addresses_of(interfaces: list[str]) -> set[IpAddress]:
-    """Every address of these interfaces, VIPs and link-local ones too.
+    """All addresses of these interfaces, with VIPs and link-local ones.
 
     Raises DataError (no such interface), OSError.
     """
@@ -82,7 +82,7 @@ def addresses_of(interfaces: list[str]) -> set[IpAddress]:
 
 
 class AddressEvents:
-    """Tells when addresses of this namespace may have changed. Raises OSError where it is made."""
+    """Tells when addresses of this namespace may have changed. The constructor raises OSError."""
 
     def __init__(self) -> None:
         self._events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
@@ -90,7 +90,7 @@ class AddressEvents:
         self._events.setblocking(False)
 
     def changed(self) -> bool:
-        """Whether something may have happened since the last call; what, is not said: look again."""
+        """Whether addresses may have changed since the last call; does not tell which."""
         happened = False
         while True:
             try:
@@ -98,8 +98,8 @@ class AddressEvents:
             except BlockingIOError:
                 return happened
             except OSError as error:
-                if error.errno != errno.ENOBUFS:  # more happened than fits
-                    return True  # nobody knows
+                if error.errno != errno.ENOBUFS:  # more events than the buffer holds
+                    return True  # unknown, so possibly
             happened = True
 
     def close(self) -> None:
@@ -123,15 +123,15 @@ def gateways() -> list[IpAddress]:
 
 
 def _default_routes(family: str) -> list[dict[str, Any]]:
-    """As iproute2 knows them: /proc/net/route has one next hop a route, and one table.
+    """Default routes from iproute2, because /proc/net/route shows one next hop per route and only one table.
 
-    `ip` fails where the kernel has no such family.
+    Without this address family in the kernel `ip` fails, and there are none.
     """
     return ask_ip(family, "route", "show", "table", "all", "default") or []
 
 
 def ssh_peers() -> list[IpAddress]:
-    """Who is logged in to this host: the other end of this session, and of every connection to port 22.
+    """The ssh clients of this host: the peer of this session, and of every connection to port 22.
 
     Raises psutil.Error, OSError.
     """
@@ -139,7 +139,7 @@ def ssh_peers() -> list[IpAddress]:
     texts += [
         connection.raddr.ip
         for connection in psutil.net_connections(kind="tcp")
-        # Established: a flood of SYNs shows here too.
+        # Established ones only: the list also has the half-open connections of a SYN flood.
         if connection.status == psutil.CONN_ESTABLISHED
         and connection.raddr
         and connection.laddr
@@ -149,7 +149,7 @@ def ssh_peers() -> list[IpAddress]:
     for text in dict.fromkeys(texts):
         try:
             address = ipaddress.ip_address(text.partition("%")[0])
-        except ValueError:  # sshd says UNKNOWN where it talks to no socket
+        except ValueError:  # sshd sets UNKNOWN if it does not run on a socket
             continue
         mapped = getattr(address, "ipv4_mapped", None)
         peers.append(mapped or address)

@@ -1,7 +1,7 @@
-"""Names and indices of interfaces, and the lists of them that command lines hold.
+"""Names and indices of interfaces, and lists of interfaces on command lines.
 
-Everything is asked of this process's own namespace: /sys/class/net would be that of whoever mounted it,
-which after `nsenter --net=` is another.
+All of it is about this process's own namespace. /sys/class/net would show the namespace in which /sys was mounted,
+which is another one after `nsenter --net=`.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ def names() -> list[str]:
 
 
 def ethernet_names(every: list[str]) -> list[str]:
-    """Those of `every` that are called like Ethernet interfaces: ``en…`` or ``eth…``."""
+    """The names in `every` that look like Ethernet interfaces: ``en…`` or ``eth…``."""
     return [name for name in every if name.startswith(("en", "eth"))]
 
 
@@ -36,10 +36,10 @@ def index_of(interface: str) -> int:
 
 
 def parse_list(text: str) -> list[str]:
-    """The interfaces that a list names, separated by ``,``, ``-`` or ``:``, each once.
+    """The interfaces in a list separated by ``,``, ``-`` or ``:``, each once.
 
-    A separator may also be part of a name: what exists decides, the longest name first.
-    Raises DataError if some part is no interface.
+    A separator may also be part of a name: the existing interfaces decide, and longer names are preferred.
+    Raises DataError if a part of the list is not an interface.
     """
     existing = set(names())
     pieces = re.split(r"([,:-])", text)
@@ -54,7 +54,7 @@ def parse_list(text: str) -> list[str]:
 
 
 def _segment(pieces: list[str], existing: set[str]) -> list[str] | None:
-    """Interfaces that, with the separators between them, make up `pieces` (name, separator, name, …)."""
+    """The interfaces that `pieces` (name, separator, name, …) spell; None if they do not."""
     if not pieces:
         return []
     for end in range(len(pieces), 0, -2):

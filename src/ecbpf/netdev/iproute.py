@@ -1,4 +1,4 @@
-"""Ask `ip`, in this process's own network namespace, and get what it prints as JSON."""
+"""Run `ip` in this process's own network namespace and read its JSON."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ _IP_SECONDS = 2
 
 
 def ask_ip(*words: str) -> list[dict[str, Any]] | None:
-    """What ``ip -json WORDS`` lists, None if it fails: that of which is asked is not there.
+    """What ``ip -json WORDS`` lists; None if it fails, because the thing asked about does not exist.
 
     Raises MissingError (no `ip`), EcbpfError (no answer).
     """

@@ -1,1 +1,1 @@
-"""The kit: what every subprogram with settings and counters needs. Knows no subprogram by name."""
+"""The kit for subprograms with settings and counters. Independent of the individual subprograms."""

@@ -14,18 +14,18 @@ __all__ = ["StatefulSubprogram"]
 
 
 class StatefulSubprogram(Subprogram):
-    """A subprogram that operators set and watch: it answers attach, detach, status, set, clear and serve.
+    """A subprogram with settings and counters, which has the verbs attach, detach, status, set, clear and serve.
 
-    Subclass it with, besides what Subprogram needs,
+    Subclass it with the attributes of Subprogram and
 
-    program: the function in the object; here it may not be left out.
-    command: the command line that its verbs follow, for hints: "ecbpf filter".
-    settings: one row for each variable that operators set; they lie in the section SETTING (setting.h).
+    program: the function in the object; it may not be left out here.
+    command: the command that its verbs follow, for hints: "ecbpf filter".
+    settings: one row per variable that operators set; in the C they are declared SETTING (setting.h).
     counters: where its counts are (counter.h), None for no counts.
-    maps: its maps that Python reads or writes besides these; a running version without them is refused.
-    metric: the first part of its gauges' names at statsd; left out: "xdp." and the name.
+    maps: other maps that Python reads or writes; a running version without them is refused.
+    metric: the prefix of its gauges' names in statsd; if left out, "xdp." and the name.
 
-    `table` is made from the settings, if the class does not bring one.
+    `table` is made from the settings, unless the class defines one.
     """
 
     command: ClassVar[str]
@@ -43,13 +43,13 @@ class StatefulSubprogram(Subprogram):
         cls.metric = cls.metric or f"xdp.{cls.name}"
 
     def __init__(self, values: Values | None = None, filename: str = "") -> None:
-        """values: settings to change, from the first packet on. filename: the object, if not the class' own."""
+        """values: settings in force from the first packet on. filename: the object, if not the class's own."""
         self.values = values or {}
         if filename:
             self.object = filename
 
     def configure(self, new: Object, interface: str) -> None:
-        """See that the object is one of this kind, and set what was asked for. Raises DataError, EcbpfError."""
+        """Check that the object is of this kind, and write the settings. Raises DataError, EcbpfError."""
         missing = [name for name in self.needed_maps() if name not in new.map_names]
         if missing:
             raise DataError(
@@ -58,21 +58,21 @@ class StatefulSubprogram(Subprogram):
         self.table.write(new.globals, self.values)
 
     def placed(self, new: Object) -> None:
-        """Set again what was asked for: the settings that the program has taken over have won."""
+        """Write the settings again: those taken over from the version before have overwritten them."""
         self.table.write(new.globals, self.values)
 
     @classmethod
     def needed_maps(cls) -> tuple[str, ...]:
-        """The maps that Python reads and writes, sections among them."""
+        """All maps that Python reads or writes, data sections among them."""
         counters = (cls.counters.map_name,) if cls.counters else ()
         return (*cls.maps, *counters, *((SECTION,) if cls.settings else ()))
 
     @classmethod
     def attach_command(cls, interface: str = "") -> str:
-        """The command line that attaches it, for hints."""
+        """The command that attaches it, for hints."""
         return f"{cls.command} attach -i {interface or 'IFACES'}"
 
     @classmethod
     def replace_hint(cls, interface: str = "") -> str:
-        """What to do about a running one of another version, for hints."""
+        """The hint for errors about another version that is running."""
         return f"{cls.attach_command(interface)} replaces it"

@@ -1,4 +1,4 @@
-"""What a service needs to do something once a second until it is stopped."""
+"""The parts of a service that does something once a second until it is stopped."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _STOPS = (signal.SIGTERM, signal.SIGINT)
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[int]:
-    """A file descriptor that becomes readable when SIGTERM or SIGINT comes; the signals do nothing else.
+    """A file descriptor that becomes readable on SIGTERM or SIGINT; the signals have no other effect.
 
-    They are not blocked instead: numpy has started threads by then, which would get them and end the process.
+    Blocking the signals would not do: numpy has already started threads, which would receive them and die.
     """
     stop, request = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     wakeup = signal.set_wakeup_fd(request, warn_on_full_buffer=False)
@@ -39,13 +39,13 @@ def stop_requests() -> Iterator[int]:
 
 
 def _ignore(_number: int, _frame: object) -> None:
-    """The wakeup descriptor has noted the signal."""
+    """Do nothing: the signal has already been written to the wakeup descriptor."""
 
 
 def every_second(stop: int, seconds: float = 1.0) -> Iterator[None]:
-    """Yields at once and then every so many seconds, until `stop` (see stop_requests()) has something to read.
+    """Yield at once and then every so many seconds, until `stop` (see stop_requests()) becomes readable.
 
-    Beats that were missed because one took too long are not made up for.
+    Beats missed because one took too long are skipped.
     """
     following = time.monotonic()
     while not select.select([stop], [], [], max(0.0, following - time.monotonic()))[0]:
@@ -54,7 +54,7 @@ def every_second(stop: int, seconds: float = 1.0) -> Iterator[None]:
 
 
 class Complaints:
-    """Errors about things, by name: each is reported once for as long as it stays the same."""
+    """Reports errors about named things, each only once until it changes or goes away."""
 
     def __init__(self) -> None:
         self._said: dict[str, str] = {}
@@ -64,7 +64,7 @@ class Complaints:
 
     @contextlib.contextmanager
     def about(self, name: str) -> Iterator[None]:
-        """Do something with the thing of that name; an EcbpfError or OSError is reported, and goes no further."""
+        """A block about the thing of that name; an EcbpfError or OSError in it is reported and goes no further."""
         try:
             yield
             self._said.pop(name, None)

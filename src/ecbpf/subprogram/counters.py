@@ -1,4 +1,4 @@
-"""What a subprogram counts, per CPU, by the names of an enum in its C (include/ecbpf/counter.h)."""
+"""The per-CPU counters of a subprogram, named by an enum in its C source (include/ecbpf/counter.h)."""
 
 from collections.abc import Mapping
 
@@ -14,25 +14,24 @@ _END = "COUNTERS"
 class CounterTable:
     """Where the counts of one subprogram are.
 
-    An enumerator ``TTL_DROPPED`` is the counter "dropped". The last one, ``TTL_COUNTERS``, ends the enum, and its
-    first part is what all begin with. The map has room for more than that, so that a version with more counters
-    shares it with one that has fewer.
+    The enumerator ``TTL_DROPPED`` is the counter "dropped". The last one, ``TTL_COUNTERS``, ends the enum and has
+    the prefix of all others. The map has spare entries, so that versions with more and fewer counters share it.
     """
 
     def __init__(self, map_name: str, enum: str, member: str = "") -> None:
-        """map_name: a per-CPU array as maps_of() names it, one counter per key, the enum's numbers.
+        """map_name: a per-CPU array, as maps_of() names it, with one counter per key; the enum gives the keys.
 
-        member: where the value under key 0 is a struct, its array of counters.
+        member: if all counters are in a struct under key 0, the array in it that holds them.
         """
         self.map_name = map_name
         self._enum = enum
         self._member = member
 
     def read(self, maps: Mapping[str, Map], btf: Btf) -> dict[str, int]:
-        """Every count by its name, in the order of the C, added up over the CPUs.
+        """Every count by name, in the order of the enum, summed over all CPUs.
 
-        maps: of the running program. btf: of the program itself; a map that it took over has its first owner's.
-        Raises KernelError.
+        maps: of the running program. btf: of the program itself; a map that it took over has the BTF of the
+        version that made it. Raises KernelError.
         """
         stats = maps[self.map_name]
         if self._member:
@@ -41,7 +40,7 @@ class CounterTable:
         return {name: stats.sum(key) for name, key in self._names(btf).items()}
 
     def clear(self, maps: Mapping[str, Map], btf: Btf) -> None:
-        """Set all counts to zero, while packets are being counted. Arguments and errors as read()."""
+        """Set all counts to zero, while packets are being counted. Arguments and errors as for read()."""
         if self._member:
             zero(maps[self.map_name], 0, self._member)
             return
@@ -55,5 +54,5 @@ class CounterTable:
 
 
 def _shown(name: str) -> str:
-    """In lower case, unless the C itself mixes both."""
+    """In lower case, unless the enum's name is in mixed case."""
     return name.lower() if name.isupper() else name

@@ -1,4 +1,4 @@
-"""Counters again and again: how many more there were per second."""
+"""Counters read repeatedly, with their rates per second."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Counters = dict[str, int]
 
 @dataclass(frozen=True)
 class Rates:
-    """Counts, and how many more per second they became in the last `seconds`."""
+    """Counts, and their rates per second over the last `seconds`."""
 
     seconds: float
     counts: Counters
@@ -27,7 +27,8 @@ def watch(
 ) -> Iterator[dict[str, Rates]]:
     """Yield rates by name every so many seconds, `times` times, or until SIGTERM or SIGINT.
 
-    look: gives counters by name. A counter that was cleared in between has a rate of 0. Raises what look() raises.
+    look: returns counters by name. A counter that has gone down, because it was cleared, has a rate of 0.
+    Raises what look() raises.
     """
     before, then = look(), time.monotonic()
     with stop_requests() as stop:

@@ -1,4 +1,4 @@
-"""The subprogram that packets meet now: found in its slot, with its settings and counters."""
+"""The running subprogram, found in its slot, with its settings and counters."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["Running", "find", "find_as", "missing_maps"]
 
 
 class Running:
-    """Settings and counters of a program that runs. interface: where; "" if it is on several."""
+    """A running program with its settings and counters. interface: where it runs, "" if on several."""
 
     def __init__(self, kind: type[StatefulSubprogram], interface: str, program: Program) -> None:
-        """program: one of the kind. Raises EcbpfError (a version that lacks a map of the kind), KernelError."""
+        """program: of that kind. Raises EcbpfError (another version, which lacks a needed map), KernelError."""
         self.kind = kind
         self.interface = interface
         self.program = program
@@ -33,20 +33,20 @@ class Running:
 
     @property
     def btf(self) -> Btf:
-        """The program's own types; a map that it took over from another version has that version's."""
+        """The program's own types; a map taken over from another version has that version's types."""
         btf = self.maps[".rodata"].btf
         assert btf is not None  # libbpf loads no constants without
         return btf
 
     @property
     def settings(self) -> Values:
-        """As they are now, by name."""
+        """The present settings, by name."""
         return self.kind.table.read(map_globals(self.maps[SECTION])) if SECTION in self.maps else {}
 
     def set(self, values: Values) -> None:
-        """Change some settings; to be called under chain.pins.locked(): an upgrade copies them.
+        """Change settings. The caller holds chain.pins.locked(), because an upgrade copies them.
 
-        Raises EcbpfError if the running version lacks one; then none is changed.
+        Raises EcbpfError if the running version lacks one of them; then none is changed.
         """
         if values:
             self.kind.table.write(map_globals(self.maps[SECTION]), values)
@@ -61,7 +61,7 @@ class Running:
             self.kind.counters.clear(self.maps, self.btf)
 
     def refresh(self) -> None:
-        """Called under the lock when this host's addresses may have changed. Does nothing here."""
+        """A service calls this, under the lock, when this host's addresses may have changed. Does nothing here."""
 
 
 R = TypeVar("R", bound=Running)
@@ -77,7 +77,7 @@ def find(kind: type[StatefulSubprogram], interface: str) -> Running:
 
 
 def find_as(made: type[R], kind: type[StatefulSubprogram], interface: str) -> R:
-    """find(), as an instance of a subclass of Running. Raises as find()."""
+    """find(), but returns an instance of `made`, a subclass of Running. Raises as find()."""
     program = program_in(find_root(interface), kind.slot)
     attach = kind.attach_command(interface)
     if program is None:
@@ -89,5 +89,5 @@ def find_as(made: type[R], kind: type[StatefulSubprogram], interface: str) -> R:
 
 
 def missing_maps(kind: type[StatefulSubprogram], maps: dict[str, Map]) -> list[str]:
-    """The maps that the kind needs and a running program lacks."""
+    """The maps that this kind needs and that are missing in `maps`."""
     return [name for name in kind.needed_maps() if kernel_name(name) not in maps]

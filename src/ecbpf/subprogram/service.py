@@ -1,4 +1,4 @@
-"""The loop that runs beside a subprogram: its counts to statsd, and this host's addresses to it, once a second."""
+"""The service of a subprogram: once a second, send its counts to statsd and give it this host's new addresses."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ __all__ = ["Served", "ServedInterface", "serve", "serve_interfaces"]
 
 
 class Served(Protocol):
-    """One thing that a service looks after. name: for errors."""
+    """One thing that a service looks after."""
 
     @property
     def name(self) -> str:
-        """What errors call it."""
+        """Its name, for errors."""
 
     def refresh(self) -> None:
-        """Called at the start, when addresses of this host may have changed, and when it is back."""
+        """Called at the start, when this host's addresses may have changed, and when it is back after an error."""
 
     def gauges(self) -> dict[str, int]:
-        """The counts, by the names that statsd gets."""
+        """The counts, by their names in statsd."""
 
 
 class ServedInterface:
-    """The subprogram of one kind on one interface, whichever runs there at the moment."""
+    """The subprogram of one kind on one interface, whichever instance runs there at the moment."""
 
     def __init__(self, kind: type[StatefulSubprogram], interface: str, made: type[Running] = Running) -> None:
         """made: the class whose refresh() is called."""
@@ -44,12 +44,12 @@ class ServedInterface:
         self._made = made
 
     def refresh(self) -> None:
-        """Under the lock: of two who do so at once the slower one would have the older addresses."""
+        """refresh() of the running subprogram, under the lock, so that no older addresses overwrite newer ones."""
         with locked():
             find_as(self._made, self._kind, self.name).refresh()
 
     def gauges(self) -> dict[str, int]:
-        """``METRIC.COUNTER@INTERFACE``."""
+        """The counts, by ``METRIC.COUNTER@INTERFACE``."""
         counts = find(self._kind, self.name).counters()
         return {f"{self._kind.metric}.{name}@{self.name}": count for name, count in counts.items()}
 
@@ -57,8 +57,8 @@ class ServedInterface:
 def serve(served: Sequence[Served], statsd: Statsd | None = None) -> None:
     """Look after these until SIGTERM or SIGINT.
 
-    One that goes away is reported once and left aside, and taken up again when it is back. Raises what refresh()
-    raises at the start.
+    An error about one of them is reported once, and the others go on; it is refreshed when it is back. Raises what
+    refresh() raises at the start.
     """
     with stop_requests() as stop:
         _until_stopped(served, statsd, stop)
@@ -89,9 +89,9 @@ def serve_interfaces(
     detach_on_exit: bool = False,
     made: type[Running] = Running,
 ) -> Iterator[Change]:
-    """serve() for a subprogram on each interface. detach_on_exit: take it off at the end; yields each such change.
+    """serve() for a subprogram on each interface. detach_on_exit: detach it at the end; yields these changes.
 
-    Raises as running.find() at the start; at the end what went wrong, after the others are off.
+    At the start raises as running.find(). At the end raises the first failure, after all others are detached.
     """
     with stop_requests() as stop:
         _until_stopped([ServedInterface(kind, interface, made) for interface in interfaces], statsd, stop)
@@ -106,7 +106,7 @@ def _detach(interfaces: list[str], kind: type[StatefulSubprogram]) -> Iterator[C
             yield empty(interface, kind.slot, lambda name: find(kind, name))
         except (BusyError, KernelError, MissingError, OSError) as error:
             failures.append(error)
-        except EcbpfError as error:  # no interface, no root array, or it is not there any more
+        except EcbpfError as error:  # the interface, root array or subprogram is gone already
             notify(str(error))
     for failure in failures[1:]:
         notify(str(failure))

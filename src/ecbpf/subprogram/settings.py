@@ -1,6 +1,6 @@
-"""Settings of a subprogram: global variables of its C, by name, as operators type and change them.
+"""Settings of a subprogram: global variables of its C source, which operators change by name.
 
-One row per setting says everything about it: parsing, checking, help, the table in the docs and completion are
+One row per setting describes it completely: parsing, checking, help, the table in the docs and completion are
 made from that row.
 """
 
@@ -31,7 +31,7 @@ def word(value: bool | int) -> str:
 class Switch:
     """A setting that is on or off.
 
-    name: of its variable in the C. help: one line. flag: of the classic command that sets it, "" for none.
+    name: of the variable in the C source. help: one line. flag: of the classic command that sets it, "" for none.
     """
 
     name: str
@@ -55,10 +55,10 @@ class Switch:
 
 @dataclass(frozen=True)
 class Number:
-    """A setting that is a whole number. name, help, flag: as of a Switch.
+    """A setting that is a whole number. name, help, flag: as for a Switch.
 
-    unit: what it is, for errors: "number of packets per second". low, high: its range. lowest: what the lowest
-    one means, where that is not a number. measured: what the default depends on, where the machine decides.
+    unit: what the number is, for errors: "number of packets per second". low, high: its range. lowest: the special
+    meaning of the lowest value, "" for none. measured: what the default depends on, if it depends on the machine.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Number:
 
     @property
     def range(self) -> str:
-        """The values that it takes."""
+        """The valid values."""
         low = f"{self.low} ({self.lowest})" if self.lowest else f"{self.low}"
         return f"{low} to {self.high}"
 
@@ -96,7 +96,7 @@ Setting = Switch | Number
 
 @dataclass(frozen=True)
 class SettingChange:
-    """One setting of one interface ("" where one value is for all of them), before and after."""
+    """One setting before and after a change. interface: "" if one value applies to all interfaces."""
 
     interface: str
     name: str
@@ -108,14 +108,14 @@ class SettingTable:
     """The settings of one subprogram."""
 
     def __init__(self, owner: str, upgrade: str, rows: Iterable[Setting] = ()) -> None:
-        """owner: whose settings they are, for errors. upgrade: the command that loads a newer version of it."""
+        """owner: the subprogram, for errors: "the filter". upgrade: the command that loads a newer version."""
         self.rows = {row.name: row for row in rows}
         self.defaults: Values = {name: row.default for name, row in self.rows.items()}
         self._owner = owner
         self._upgrade = upgrade
 
     def parse(self, texts: Iterable[str]) -> Values:
-        """Settings by name from texts ``NAME=VALUE``. Raises UsageError."""
+        """Settings by name, from texts of the form ``NAME=VALUE``. Raises UsageError."""
         return dict(self._parse(text) for text in texts)
 
     def _parse(self, text: str) -> tuple[str, bool | int]:
@@ -126,18 +126,18 @@ class SettingTable:
         return name, self.rows[name].parse(value)
 
     def check(self, known: Container[str], wanted: Values) -> None:
-        """Raise EcbpfError if a running version, which has the `known` settings, lacks a wanted one."""
+        """Raise EcbpfError if a wanted setting is not among the `known` ones of the running version."""
         for name in wanted:
             if name not in known:
                 why = f"the running version of {self._owner} does not have this setting"
                 raise EcbpfError(name, why, f"{self._upgrade} upgrades it")
 
     def read(self, live: Globals) -> Values:
-        """The settings of a running version, whatever it has. live: its section SECTION."""
+        """All settings that the running version has. live: its data section SECTION."""
         return {name: getattr(live, name) for name in live}
 
     def write(self, live: Globals, values: Values) -> None:
-        """Store some, one by one: the next packet meets them. Raises as check(), and then stores none."""
+        """Store settings, in force from the next packet on. Raises as check(), and then stores none."""
         self.check(live, values)
         for name, value in values.items():
             setattr(live, name, value)

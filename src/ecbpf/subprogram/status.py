@@ -1,4 +1,4 @@
-"""What a running subprogram says about itself."""
+"""The status of a running subprogram."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["SubprogramStatus", "status_of"]
 
 @dataclass(frozen=True)
 class SubprogramStatus:
-    """Of one interface: the program's id and load time (seconds since 1970), its settings and its counters."""
+    """A subprogram on one interface: its id, load time (seconds since 1970), settings and counters."""
 
     interface: str
     slot: int

@@ -1,4 +1,4 @@
-"""What operators do to a subprogram, for several interfaces: all are looked at before one is changed."""
+"""The verbs of a subprogram, for several interfaces: all of them are checked before the first is changed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Kind = type[StatefulSubprogram]
 
 
 def attach(interfaces: list[str], subprogram: StatefulSubprogram) -> Iterator[Change]:
-    """Put it in its slot, or replace it there: its maps, settings and counts stay. Yields what was done.
+    """Put it in its slot, or replace it there and keep maps, settings and counts. Yields each change.
 
-    Raises EcbpfError (no root array), DataError, VerifierError, KernelError; before anything was changed, unless
-    the kernel refuses it on one interface and took it on those before.
+    Raises EcbpfError (no root array), DataError, VerifierError, KernelError. Then nothing has been changed, unless
+    the kernel refuses the program only on a later interface.
     """
     for interface in interfaces:
         find_root(interface)
@@ -31,7 +31,7 @@ def attach(interfaces: list[str], subprogram: StatefulSubprogram) -> Iterator[Ch
 
 
 def detach(interfaces: list[str], kind: Kind) -> Iterator[Change]:
-    """Take it out of its slot, with its maps and counts. Yields what was done. Raises as running.find()."""
+    """Remove it from its slot, with its maps and counts. Yields each change. Raises as running.find()."""
     find_all(interfaces, kind)
     for interface in interfaces:
         yield empty(interface, kind.slot, lambda name: find(kind, name))
@@ -45,9 +45,9 @@ def status(interfaces: list[str], kind: Kind) -> list[SubprogramStatus]:
 def change_settings(
     interfaces: list[str], kind: Kind, values: Values, *, dry_run: bool = False
 ) -> list[SettingChange]:
-    """Change settings; dry_run: only say what would change. The next packet meets them.
+    """Change settings, in force from the next packet on. dry_run: only return what would change.
 
-    Raises EcbpfError if a running version lacks one, and as running.find(); then none is changed anywhere.
+    Raises EcbpfError if a running version lacks one, and as running.find(); then none is changed on any interface.
     """
     with locked():
         every = find_all(interfaces, kind)

@@ -127,8 +127,8 @@ def test_a_stranger_at_our_handle_is_named_and_left_alone(
     clsact = ClsactFilter(index_of(near), "egress")
     clsact.put(theirs.programs[THEIRS])
     named = (
-        rf"near0: the egress filter of handle 0xecb, priority 1, is program {number} \(tc_theirs\), which is not "
-        "ours; tc filter del dev near0 egress pref 1 handle 0xecb bpf"
+        rf"near0: the egress filter with handle 0xecb, priority 1, is program {number} \(tc_theirs\), which is "
+        "not ours; tc filter del dev near0 egress pref 1 handle 0xecb bpf"
     )
     with pytest.raises(BusyError, match=named) as refusal:
         put(near, ours)

@@ -176,7 +176,7 @@ def test_one_program_on_one_index_in_two_namespaces(near: str, pair: Pair, other
         put(near, both)
     os.unlink(pin_of(near))
     with pytest.raises(
-        EcbpfError, match=r"near0: program \d+ is at egress of interfaces of one index in two namesp"
+        EcbpfError, match=r"near0: program \d+ is at egress of two interfaces with the same index, in two namesp"
     ):
         put(near, newer)
     with inside_namespace(other):

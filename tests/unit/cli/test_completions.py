@@ -43,7 +43,7 @@ SLOTS = [str(slot) for slot in range(8)]
     [
         ("ecbpf at", ["attach"]),
         ("ecbpf --debug d", ["detach"]),
-        ("ecbpf printk ", ["attach", "detach"]),
+        ("ecbpf printk ", ["attach", "clear", "detach", "serve", "set", "status"]),
         ("ecbpf lab ", ["down", "exec", "status", "up"]),
         ("ecbpf lab up ", ["director", "server"]),
         ("ecbpf lab down d", ["director"]),

@@ -58,22 +58,22 @@ def test_a_lab_is_the_server_unless_another_is_named() -> None:
 
 
 @TOPOLOGIES
-def test_every_node_has_a_port_and_every_port_an_address_unless_it_is_a_switch(topology: Topology) -> None:
+def test_every_node_has_an_interface_and_every_interface_an_address_unless_of_a_switch(topology: Topology) -> None:
     for node in topology.nodes:
-        ports = topology.ports(node)
-        assert ports
-        assert all(bool(port.addresses) != node.is_switch for port in ports)
-    assert {port.node for wire in topology.wires for port in wire} == set(topology.nodes)
+        interfaces = topology.interfaces_of(node)
+        assert interfaces
+        assert all(bool(interface.addresses) != node.is_switch for interface in interfaces)
+    assert {interface.node for wire in topology.wires for interface in wire} == set(topology.nodes)
 
 
 @TOPOLOGIES
 def test_names_and_addresses_are_given_once(topology: Topology) -> None:
-    ports = [port for wire in topology.wires for port in wire]
-    names = [(port.namespace, port.name) for port in ports]
+    interfaces = [interface for wire in topology.wires for interface in wire]
+    names = [(interface.namespace, interface.name) for interface in interfaces]
     addresses = [
         address
-        for port in ports
-        for address in (*port.addresses, *(each for tagged in port.tagged for each in tagged.addresses))
+        for interface in interfaces
+        for address in (*interface.addresses, *(each for vlan in interface.vlans for each in vlan.addresses))
         if not address.startswith("fe80:")
     ]
     assert len(set(names)) == len(names)
@@ -95,9 +95,9 @@ def test_a_node_has_a_plain_name_and_one_with_its_lab() -> None:
 def test_what_the_director_forwards_to_is_where_it_has_an_address(vlan: int | None) -> None:
     lab = director(vlan)
     (balancer,) = (node for node in lab.nodes if node.runs_ecbpf)
-    (port,) = lab.ports(balancer)
-    assert [tagged.vlan for tagged in port.tagged] == ([vlan] if vlan else [])
-    near = port.tagged[0].addresses if vlan else port.addresses
+    (interface,) = lab.interfaces_of(balancer)
+    assert [each.vlan_id for each in interface.vlans] == ([vlan] if vlan else [])
+    near = interface.vlans[0].addresses if vlan else interface.addresses
     (ipvs,) = (duty for duty in balancer.duties if isinstance(duty, Ipvs))
     for service in ipvs.services:
         prefixes = [address.partition("/")[0].rstrip("0123456789") for address in near]

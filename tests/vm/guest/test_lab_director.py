@@ -58,7 +58,7 @@ def test_udp(director: Topology, vip: str) -> None:
 
 def test_only_what_the_director_sends_to_servers_has_the_tag(director: Topology) -> None:
     """The frames on its interface: as clients' packets come, and as they go on."""
-    vlans = [tagged.vlan for port in director.wires[2] for tagged in port.tagged]
+    vlans = [vlan.vlan_id for interface in director.wires[2] for vlan in interface.vlans]
     with lab.inside("director"):
         wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
     with wire:
