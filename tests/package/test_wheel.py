@@ -90,7 +90,9 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
         return sorted(name.rpartition(folder)[2] for name in names if folder in name)
 
     assert {name.split("/")[0] for name in names if ".d" not in name} == {"ecbpf"}
-    assert inside("ecbpf/objects/") == [name.removesuffix(".c") + ".o" for name in PROGRAMS]
+    objects = [name.removesuffix(".c") + ".o" for name in PROGRAMS]
+    modules = [name.removesuffix(".bpf.c") + ".py" for name in PROGRAMS]
+    assert inside("ecbpf/objects/") == sorted(["__init__.py", *objects, *modules])
     assert inside("ecbpf/include/ecbpf/") == HEADERS
     assert inside(".data/data/share/bash-completion/completions/") == COMMANDS
     assert inside(".dist-info/licenses/") == ["LICENSE", "bpf/LICENSE.BSD-2-Clause", "bpf/LICENSE.GPL-2.0"]
@@ -153,21 +155,23 @@ def test_the_how_to_compiles_with_the_installed_headers(installed: Path, tmp_pat
     source = re.findall(r"^```c title=(\S+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[0]
     (tmp_path / source[0]).write_text(source[1])
     include = run(
-        installed / "python", "-c", "from ecbpf.build import include_dir; print(include_dir())", cwd=tmp_path
+        installed / "python", "-c", "from ecbpf.paths import include_dir; print(include_dir())", cwd=tmp_path
     )
     assert include.startswith(str(installed.parent))
     run(installed / "python", "-m", "ecbpf.build", source[0], cwd=tmp_path)
     assert (tmp_path / "ttl.bpf.o").read_bytes().startswith(b"\x7fELF")
+    run(installed / "python", "-m", "ecbpf.build", source[0], "--skeleton", cwd=tmp_path)
+    used = "from ttl_bpf import TtlBpf; print(TtlBpf().object.program_names)"
+    assert run(installed / "python", "-c", used, cwd=tmp_path) == "['xdp_ttl_prog']\n"
 
 
 def test_the_wheel_from_the_sdist(sdist: Path, wheel: Path, tmp_path: Path) -> None:
-    """pip builds the wheel itself, and that has the same files; objects have their folder's name in them."""
+    """pip builds the wheel itself, and that has the same files, byte for byte."""
     wanted = tmp_path / "built"
     run(*PIP, "wheel", *OFFLINE, "--wheel-dir", wanted, sdist, cwd=tmp_path)
     with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(wanted / wheel.name) as other:
         assert one.namelist() == other.namelist()
-        same = [name for name in one.namelist() if not name.endswith((".bpf.o", "/RECORD"))]
-        assert [name for name in same if one.read(name) != other.read(name)] == []
+        assert [name for name in one.namelist() if one.read(name) != other.read(name)] == []
 
 
 def test_pip_install_of_the_sdist(sdist: Path, tmp_path: Path) -> None:
@@ -176,8 +180,7 @@ def test_pip_install_of_the_sdist(sdist: Path, tmp_path: Path) -> None:
     run(*PIP, "install", *OFFLINE, "--target", target, sdist, cwd=tmp_path)
     assert sorted(path.name for path in (target / "bin").iterdir()) == COMMANDS
     load = f"import sys; sys.path.insert(0, '{target}'); "
-    load += "from ecbpf.kernel import Object; from ecbpf.chain.attach import object_path; "
-    load += "path = object_path('root'); print(path); print(Object.open(path).program_names)"
+    load += "from ecbpf.objects import root; print(root.__file__); print(root.RootBpf().object.program_names)"
     path, programs = run(sys.executable, "-c", load, cwd=tmp_path).splitlines()
     assert path.startswith(str(target))
     assert programs == "['xdp_root_prog']"

@@ -183,10 +183,8 @@ class _Module:
         return ["", *(f"    {line}" if line else "" for line in lines)]
 
     def _maps(self) -> list[_Attribute]:
-        section = self._btf.find(".maps", "DATASEC")
         found = []
-        for variable in section.detail if section is not None else ():
-            record = self._btf.types[variable.type_id]
+        for record in self._in_section(self._btf.find(".maps", "DATASEC")):
             definition = self._btf.types[bare(self._btf, record.size_or_type)]
             found.append(self._map(record.name, {part.name: part.type_id for part in definition.detail}))
         return found
@@ -220,14 +218,19 @@ class _Module:
         return self._variables((".rodata",))
 
     def _variables(self, sections: tuple[str, ...]) -> list[_Attribute]:
-        """The global variables of some sections, in the order in which they lie there; no static ones."""
+        """The global variables of some sections, no static ones."""
         return [
-            self._variable(self._btf.types[variable.type_id], section.name)
+            self._variable(record, section.name)
             for section in self._btf.types
             if section.kind == "DATASEC" and section.name.startswith(sections)
-            for variable in sorted(section.detail, key=lambda each: int(each.offset))
-            if self._btf.types[variable.type_id].detail == _GLOBAL
+            for record in self._in_section(section)
+            if record.detail == _GLOBAL
         ]
+
+    def _in_section(self, section: Type | None) -> list[Type]:
+        """The variables of a section, in the order in which they lie there."""
+        variables = section.detail if section is not None else []
+        return [self._btf.types[each.type_id] for each in sorted(variables, key=lambda each: int(each.offset))]
 
     def _variable(self, record: Type, section: str) -> _Attribute:
         type_id = record.size_or_type

@@ -7,7 +7,7 @@ import sys
 import ecbpf
 from ecbpf.cli.output import notice
 from ecbpf.cli.parser import Parser
-from ecbpf.errors import EcbpfError
+from ecbpf.errors import EcbpfError, MissingError
 from ecbpf.notices import listen
 
 TYPE_CHECKING = False  # typing's own costs its import
@@ -87,6 +87,10 @@ def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("ecbpf.objects"):
+            missing = MissingError(error.name or "", "the kernel programs are not compiled", "make setup")
+            notice(str(missing))
+            return missing.exit_status
         kind = type(error).__name__
         notice(f"internal error: {kind}: {error}; run it with --debug and report the output")
         return os.EX_SOFTWARE

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 
 from ecbpf.errors import DataError
-from ecbpf.kernel.uapi import BPF_F_RDONLY_PROG
+from ecbpf.kernel.uapi import BPF_F_MMAPABLE, BPF_F_RDONLY_PROG
 from ecbpf.kernel.values import decode, encode
 
 TYPE_CHECKING = False  # typing's own costs its import
@@ -80,9 +80,9 @@ def map_globals(section: Map, into: Globals | None = None) -> Globals:
         record = section.btf.types[section.info.btf_value_type_id]
     if section.btf is None or record is None or record.kind != "DATASEC":
         raise DataError(f"map {section.name}", "holds no global variables")
-    frozen = bool(section.info.map_flags & BPF_F_RDONLY_PROG)
-    memory = _copy(section) if frozen else section.memory()
-    found._add(section.btf, record, memory, writable=not frozen)
+    # libbpf lets nobody map a section in which all variables are static.
+    is_live = bool(section.info.map_flags & BPF_F_MMAPABLE) and not section.info.map_flags & BPF_F_RDONLY_PROG
+    found._add(section.btf, record, section.memory() if is_live else _copy(section), writable=is_live)
     return found
 
 

@@ -8,7 +8,6 @@ BTF at run time, that of the object or of the running program: a newer command r
 from __future__ import annotations
 
 import binascii
-import ctypes
 import zlib
 
 from ecbpf.errors import EcbpfError
@@ -18,6 +17,7 @@ from ecbpf.kernel.object import Object
 
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
+    from _ctypes import _CData as _Data  # not ctypes.Structure, which has every attribute
     from collections.abc import Iterator, Mapping
     from types import TracebackType
     from typing import Any, ClassVar, Self
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ecbpf.kernel.map import Map
 
     Source = Object | Mapping[str, Map]
+else:
+    _Data = object
 
 __all__ = ["FixedView", "LiveView", "MapView", "ProgramView", "Skeleton", "Struct", "VersionError"]
 
@@ -35,7 +37,7 @@ class VersionError(EcbpfError):
     """The program is of a version that lacks a map or global variable which this version of the command knows."""
 
 
-class Struct(ctypes.Structure):
+class Struct(_Data):
     """The type of a C struct or union, for annotations; values are ctypes structures that are made from BTF."""
 
     def __new__(cls) -> Self:
