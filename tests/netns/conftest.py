@@ -6,7 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from ecbpf.kernel.bpffs import BPFFS, mount_bpffs
+from ecbpf.lab.namespace import inside_namespace
+from tests.support.cpus import on_one_cpu
+from tests.support.flood import Flood
 from tests.support.pair import Pair, made_pair
+from tests.support.statsd import Daemon
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -38,3 +42,33 @@ def pair() -> Iterator[Pair]:
     """A fresh pair of interfaces in a namespace of their own."""
     with made_pair() as pair:
         yield pair
+
+
+@pytest.fixture
+def near(pair: Pair) -> Iterator[str]:
+    """A bare interface; the test runs in its namespace."""
+    with inside_namespace(pair.namespace):
+        yield pair.near
+
+
+@pytest.fixture
+def flood(pair: Pair, near: str) -> Iterator[Flood]:
+    """Traffic to `near`, in a `with` block."""
+    flood = Flood(pair)
+    yield flood
+    flood.close()
+
+
+@pytest.fixture
+def daemon(near: str) -> Iterator[Daemon]:
+    """A statsd daemon where `near` is."""
+    made = Daemon()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def one_cpu() -> Iterator[int]:
+    """The rest of the test runs on this CPU."""
+    with on_one_cpu() as cpu:
+        yield cpu

@@ -1,4 +1,4 @@
-"""Commands as a person types them; and what those of the filter leave behind."""
+"""Commands as a person types them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,12 @@ import io
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unittest.mock import patch
 
-from ecbpf.chain.attach import attach, detach
-from ecbpf.chain.occupant import find_root, look
 from ecbpf.filter import lockout
-from ecbpf.filter.running import find_filter
-from ecbpf.filter.status import FilterStatus, filter_status
-from ecbpf.lab.namespace import inside_namespace
-from tests.support.pair import Pair
-from tests.support.slots import slot_ids
 
-__all__ = ["Typed", "command", "done", "roots", "snapshot", "typed"]
+__all__ = ["Typed", "command", "done", "run", "typed"]
 
 _FACES = {
     "ecbpf": "ecbpf.cli.main",
@@ -68,39 +59,3 @@ def run(line: str, text: str = "") -> Typed:
     """Run it as a process, with some standard input."""
     result = subprocess.run(command(line), check=False, capture_output=True, input=text, text=True)
     return Typed(result.returncode, result.stdout, result.stderr)
-
-
-@contextlib.contextmanager
-def roots(pair: Pair) -> Iterator[None]:
-    """Be in the namespace, with a root array on both interfaces; without them and their pins at the end."""
-    with inside_namespace(pair.namespace):
-        for interface in (pair.near, pair.far):
-            attach(interface)
-        try:
-            yield
-        finally:
-            for interface in (pair.near, pair.far):
-                with contextlib.suppress(Exception):
-                    if look(interface) is not None:
-                        detach(interface)
-
-
-def snapshot(*interfaces: str) -> list[Any]:
-    """All that a command could change: what is in the slots, settings, counts, lists."""
-    found: list[Any] = []
-    for interface in interfaces:
-        ids = slot_ids(find_root(interface))
-        found += [ids, _status_of_filter(interface) if ids[2] is not None and _is_filter(interface) else None]
-    return found
-
-
-def _status_of_filter(interface: str) -> FilterStatus:
-    """Without the load time: reckoned from two clocks, it differs a little each time."""
-    return replace(filter_status(interface), load_time=0.0)
-
-
-def _is_filter(interface: str) -> bool:
-    with contextlib.suppress(Exception):
-        find_filter(interface)
-        return True
-    return False

@@ -38,7 +38,7 @@ LEFT_OUT = {
     "tests/netns/cli/test_commands.py::test_bad_input_gets_one_line_and_changes_nothing": "36 ways to be refused",
     # They measure, or rely on CPUs that run at the same moment.
     "tests/netns/invariants/test_window.py": "emulated CPUs panic (tests/vm/README.md)",
-    "tests/netns/chain/test_egress_killed.py": "strace stops every system call",
+    "tests/netns/chain/egress/test_killed.py": "strace stops every system call",
     "tests/netns/fastpath/test_live.py": "the guests' own tests do it, with IPVS",
     "tests/netns/fastpath/test_two_cpus.py": "three million packets",
     "tests/netns/filter/test_two_cpus.py": "five million packets",
@@ -64,6 +64,9 @@ def arguments(named: Sequence[str] = ()) -> list[str]:
 
     `named` files instead of all, but still without the tests that are left out; a test that is named itself runs.
     """
-    files = named or ["tests/vm/guest", *sorted(set(glob.glob("tests/netns/*/test_*.py")) - LEFT_OUT.keys())]
+    files = named or [
+        "tests/vm/guest",
+        *sorted(set(glob.glob("tests/netns/**/test_*.py", recursive=True)) - LEFT_OUT.keys()),
+    ]
     tests = sorted(name for name in LEFT_OUT if "::" in name and name not in named)
     return [*files, *(f"--deselect={test}" for test in tests)]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ecbpf.subprogram.settings import SettingTable
 
 __all__ = [
+    "STATSD_HOST",
     "Parser",
     "add_dry_run",
     "add_interfaces",
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 _DEFAULT_WATCH = 1.0
-_STATSD_HOST = "127.0.0.1"
+STATSD_HOST = "127.0.0.1"
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -132,8 +133,8 @@ def add_statsd(parser: argparse.ArgumentParser) -> None:
         metavar="HOST[:PORT]",
         nargs="?",
         type=_host_and_port,
-        const=(_STATSD_HOST, DEFAULT_PORT),
-        help=f"send the counts to this statsd daemon once a second ({_STATSD_HOST}:{DEFAULT_PORT})",
+        const=(STATSD_HOST, DEFAULT_PORT),
+        help=f"send the counts to this statsd daemon once a second ({STATSD_HOST}:{DEFAULT_PORT})",
     )
 
 

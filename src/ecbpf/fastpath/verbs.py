@@ -34,19 +34,29 @@ __all__ = ["Attached", "Changed", "attach_fastpath", "change_fastpath", "detach_
 
 @dataclass(frozen=True)
 class Attached:
-    """What an attach did. is_table_kept: the flow table is the one of before, with its flows."""
+    """What an attach did.
+
+    is_table_kept: the flow table is the one of before, with its flows. without_clients: interfaces by which IPVS
+    sends, whose flows are left to IPVS because client packets do not come in there.
+    """
 
     changes: list[Change]
     table: TableStatus
     is_table_kept: bool
+    without_clients: list[str]
 
 
 @dataclass(frozen=True)
 class Changed:
-    """What a change did. excluded: how many addresses are excluded now; None: addresses were not to change."""
+    """What a change did.
+
+    excluded: how many addresses are excluded now; None: addresses were not to change. without_clients: as of
+    Attached, if settings have changed.
+    """
 
     settings: list[SettingChange]
     excluded: int | None
+    without_clients: list[str]
 
 
 def attach_fastpath(
@@ -88,7 +98,7 @@ def attach_fastpath(
             new.addresses.change(changes)
             done += _take_off_egress(interface for interface in running.egress if interface not in plan.points)
         is_kept = running is not None and running.flow_table.info.id == new.flow_table.info.id
-        return Attached(done, table_status(new.flow_table), is_kept)
+        return Attached(done, table_status(new.flow_table), is_kept, new.egress_without_clients())
 
 
 def detach_fastpath(ingress: list[str] | None = None, egress: list[str] | None = None) -> list[Change]:
@@ -137,6 +147,7 @@ def change_fastpath(
         return Changed(
             [SettingChange("", name, before[name], value) for name, value in settings.items()],
             None if addresses is None else len(running.addresses.excluded),
+            running.egress_without_clients() if settings and not dry_run else [],
         )
 
 

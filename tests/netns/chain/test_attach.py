@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -23,17 +22,11 @@ from ecbpf.lab.namespace import inside_namespace
 from ecbpf.netdev.interfaces import index_of
 from tests.support.frames import FLOOD, packet_socket
 from tests.support.needs import needs_frags
+from tests.support.objects import Build
 from tests.support.pair import Pair
 from tests.support.shell import sh
 from tests.support.slots import PINS, Verdict, slot_ids
 from tests.support.status import root_status
-
-
-@pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    """A bare interface; the test runs in its namespace."""
-    with inside_namespace(pair.namespace):
-        yield pair.near
 
 
 def pins(interface: str) -> set[str]:
@@ -92,7 +85,7 @@ def test_detach_without_a_root_says_so(near: str) -> None:
 @pytest.mark.parametrize("mode", [NATIVE, GENERIC])
 @pytest.mark.parametrize("how", ["link", "netlink"])
 def test_a_stranger_is_named_left_alone_and_replaced_by_force(
-    near: str, build: Callable[[str], str], how: str, mode: str
+    near: str, build: Build, how: str, mode: str
 ) -> None:
     link = None
     if how == "link":
@@ -138,7 +131,7 @@ def test_an_interface_that_was_deleted_leaves_nothing_behind(pair: Pair, near: s
     assert pins(pair.far) == set()
 
 
-def test_a_renamed_interface_keeps_its_root_array(near: str, build: Callable[[str], str]) -> None:
+def test_a_renamed_interface_keeps_its_root_array(near: str, build: Build) -> None:
     attach(near)
     put(near, Verdict(3, build("chain/verdicts")))
     sh(f"ip link set {near} down; ip link set {near} name other0; ip link set other0 up")
@@ -195,7 +188,7 @@ def test_two_namespaces_may_have_interfaces_of_one_name(pair: Pair, near: str) -
     detach(near)
 
 
-def test_pins_that_somebody_removed_are_made_again(near: str, build: Callable[[str], str]) -> None:
+def test_pins_that_somebody_removed_are_made_again(near: str, build: Build) -> None:
     attach(near)
     put(near, Verdict(3, build("chain/verdicts")))
     root = find_root(near)
@@ -230,7 +223,7 @@ def test_a_name_with_a_dot_and_one_with_a_dash_work(near: str) -> None:
 
 
 @needs_frags
-def test_a_large_mtu_gets_programs_for_several_buffers(pair: Pair, near: str, build: Callable[[str], str]) -> None:
+def test_a_large_mtu_gets_programs_for_several_buffers(pair: Pair, near: str, build: Build) -> None:
     sh(f"ip link set {pair.far} mtu 9000; ip link set {near} mtu 9000")
     attach(near)
     put(near, Verdict(3, build("chain/verdicts")))
@@ -240,7 +233,7 @@ def test_a_large_mtu_gets_programs_for_several_buffers(pair: Pair, near: str, bu
     assert read(find_root(near), 3)["XDP_PASS"] == 1
 
 
-def test_a_root_array_of_an_older_version_is_upgraded_in_place(near: str, build: Callable[[str], str]) -> None:
+def test_a_root_array_of_an_older_version_is_upgraded_in_place(near: str, build: Build) -> None:
     """One without the hint and the sample: it is shown, replaced with its slots, and detached."""
     attach(near, filename=build("chain/root_old"))
     array = find_root(near).maps["xdp_program_arr"]
@@ -259,9 +252,7 @@ def test_a_root_array_of_an_older_version_is_upgraded_in_place(near: str, build:
     detach(near)
 
 
-def test_a_root_array_of_a_version_that_does_not_fit_is_named_and_left_alone(
-    near: str, build: Callable[[str], str]
-) -> None:
+def test_a_root_array_of_a_version_that_does_not_fit_is_named_and_left_alone(near: str, build: Build) -> None:
     attach(near, filename=build("chain/root_strange"))
     there = query(index_of(near))
     with pytest.raises(EcbpfError, match="of another version: map xdp_stats has another shape; ecbpf detach"):

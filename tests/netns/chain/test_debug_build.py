@@ -2,18 +2,13 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from ecbpf.build import compile_object
 from ecbpf.chain.attach import attach
 from ecbpf.chain.occupant import find_root
-from ecbpf.lab.namespace import inside_namespace
 from ecbpf.paths import include_dir
 from tests.support.frames import FLOOD
-from tests.support.pair import Pair
 from tests.support.trace import traced
 
 PROGRAM = """
@@ -25,12 +20,6 @@ SEC("xdp") int prog(struct xdp_md *ctx)
 }
 char _license[] SEC("license") = "GPL";
 """
-
-
-@pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    with inside_namespace(pair.namespace):
-        yield pair.near
 
 
 def instructions(folder: Path, body: str, *, debug: bool) -> str:

@@ -1,8 +1,5 @@
 """What the root array does with packets: tables of test runs, and the counts of real traffic."""
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -17,19 +14,19 @@ from ecbpf.chain.subprogram import FileSubprogram
 from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.uapi import XDP_ABORTED, XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX
-from ecbpf.lab.namespace import inside_namespace
+from tests.support.cpus import on_one_cpu
 from tests.support.frames import CUT_SHORT, NOT_IP, THROUGH_SLOTS, packet_socket, refused
+from tests.support.objects import Build
 from tests.support.pair import Pair
 from tests.support.slots import Verdict, slot_ids
 from tests.support.status import root_status
 
 
 @pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
+def near(near: str) -> str:
     """An interface with a root array; the test runs in its namespace."""
-    with inside_namespace(pair.namespace):
-        attach(pair.near)
-        yield pair.near
+    attach(near)
+    return near
 
 
 def run(root: Occupant, packet: bytes) -> int:
@@ -41,7 +38,7 @@ def counted(root: Occupant, row: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("packet", THROUGH_SLOTS.values(), ids=THROUGH_SLOTS.keys())
-def test_ip_goes_through_the_slots(near: str, build: Callable[[str], str], packet: Packet) -> None:
+def test_ip_goes_through_the_slots(near: str, build: Build, packet: Packet) -> None:
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
     root = find_root(near)
     assert run(root, bytes(packet)) == XDP_DROP
@@ -50,7 +47,7 @@ def test_ip_goes_through_the_slots(near: str, build: Callable[[str], str], packe
 
 
 @pytest.mark.parametrize("packet", NOT_IP.values(), ids=NOT_IP.keys())
-def test_what_is_not_ip_passes_at_the_root(near: str, build: Callable[[str], str], packet: Packet) -> None:
+def test_what_is_not_ip_passes_at_the_root(near: str, build: Build, packet: Packet) -> None:
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
     root = find_root(near)
     assert run(root, bytes(packet)) == XDP_PASS
@@ -59,7 +56,7 @@ def test_what_is_not_ip_passes_at_the_root(near: str, build: Callable[[str], str
 
 
 @pytest.mark.parametrize("frame", CUT_SHORT.values(), ids=CUT_SHORT.keys())
-def test_what_is_cut_short_is_aborted_at_the_root(near: str, build: Callable[[str], str], frame: bytes) -> None:
+def test_what_is_cut_short_is_aborted_at_the_root(near: str, build: Build, frame: bytes) -> None:
     put(near, Verdict(2, build("chain/verdicts"), XDP_PASS))
     root = find_root(near)
     assert run(root, frame) == XDP_ABORTED
@@ -81,7 +78,7 @@ def test_what_is_cut_short_is_aborted_at_the_root(near: str, build: Callable[[st
 )
 @pytest.mark.parametrize("slot", range(8))
 def test_each_verdict_is_counted_where_it_fell(
-    near: str, build: Callable[[str], str], slot: int, verdict: int, returned: int, column: str
+    near: str, build: Build, slot: int, verdict: int, returned: int, column: str
 ) -> None:
     put(near, Verdict(slot, build("chain/verdicts"), verdict))
     root = find_root(near)
@@ -95,7 +92,7 @@ def test_empty_slots_leave_the_verdict_to_the_root(near: str) -> None:
     assert counted(root, ROOT) == {"XDP_PASS": 1}
 
 
-def test_who_passes_on_counts_nothing_and_the_last_one_counts(near: str, build: Callable[[str], str]) -> None:
+def test_who_passes_on_counts_nothing_and_the_last_one_counts(near: str, build: Build) -> None:
     for slot in (0, 3, 4, 7):
         put(near, Verdict(slot, build("chain/verdicts")))
     root = find_root(near)
@@ -104,7 +101,7 @@ def test_who_passes_on_counts_nothing_and_the_last_one_counts(near: str, build: 
     assert {row: counted(root, row) for row in range(9) if counted(root, row)} == {7: {"XDP_PASS": 10}}
 
 
-def test_all_eight_slots_are_walked_in_order(near: str, build: Callable[[str], str]) -> None:
+def test_all_eight_slots_are_walked_in_order(near: str, build: Build) -> None:
     for slot in reversed(range(8)):
         put(near, Verdict(slot, build("chain/verdicts")))
     root = find_root(near)
@@ -130,9 +127,7 @@ def _live_globals(interface: str, slot: int) -> Any:
     return map_globals(maps_of(program)[".data"])
 
 
-def test_a_replacement_keeps_maps_globals_counters_and_the_other_slots(
-    near: str, build: Callable[[str], str]
-) -> None:
+def test_a_replacement_keeps_maps_globals_counters_and_the_other_slots(near: str, build: Build) -> None:
     put(near, Verdict(3, build("chain/verdicts")))
     put(near, Verdict(6, build("chain/verdicts")))
     root = find_root(near)
@@ -158,16 +153,14 @@ def test_a_replacement_keeps_maps_globals_counters_and_the_other_slots(
     assert counted(replaced, 3) == {"XDP_TX": 2}
 
 
-def test_an_emptied_slot_keeps_its_counts_so_that_the_totals_stay_true(
-    near: str, build: Callable[[str], str]
-) -> None:
+def test_an_emptied_slot_keeps_its_counts_so_that_the_totals_stay_true(near: str, build: Build) -> None:
     put(near, Verdict(3, build("chain/verdicts"), XDP_DROP))
     run(find_root(near), bytes(THROUGH_SLOTS["IPv4 UDP"]))
     empty(near, 3)
     assert root_status(near).counts["XDP_DROP"] == 1
 
 
-def test_clear_sets_every_count_to_zero(near: str, build: Callable[[str], str]) -> None:
+def test_clear_sets_every_count_to_zero(near: str, build: Build) -> None:
     put(near, Verdict(3, build("chain/verdicts"), XDP_DROP))
     root = find_root(near)
     run(root, bytes(THROUGH_SLOTS["IPv4 UDP"]))
@@ -184,9 +177,7 @@ def test_counts_are_64_bits_wide(near: str) -> None:
     assert root_status(near).counts["XDP_PASS"] == 1 << 60
 
 
-def test_real_traffic_adds_up_to_the_frames_that_were_sent(
-    pair: Pair, near: str, build: Callable[[str], str]
-) -> None:
+def test_real_traffic_adds_up_to_the_frames_that_were_sent(pair: Pair, near: str, build: Build) -> None:
     put(near, FileSubprogram(4, build("chain/verdicts")))
     sent = [*(bytes(p) for p in THROUGH_SLOTS.values()), *(bytes(p) for p in NOT_IP.values())] * 50
     with packet_socket(pair.far) as wire:
@@ -199,7 +190,7 @@ def test_real_traffic_adds_up_to_the_frames_that_were_sent(
     assert state.slots[4].counts["XDP_PASS"] == 50 * len(THROUGH_SLOTS)
 
 
-def test_the_capture_hook_sees_the_verdict_it_is_asked_for(near: str, build: Callable[[str], str]) -> None:
+def test_the_capture_hook_sees_the_verdict_it_is_asked_for(near: str, build: Build) -> None:
     """A program at hook[XDP_DROP] (here one that answers XDP_TX) ends what was dropped, and nothing else."""
     root = find_root(near)
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
@@ -209,17 +200,6 @@ def test_the_capture_hook_sees_the_verdict_it_is_asked_for(near: str, build: Cal
         assert run(root, bytes(THROUGH_SLOTS["IPv4 UDP"])) == XDP_TX
         assert run(root, bytes(NOT_IP["ARP"])) == XDP_PASS
         assert counted(root, 2) == {"XDP_DROP": 1}
-
-
-@contextmanager
-def one_cpu() -> Iterator[None]:
-    """Test runs in the block are all on one CPU."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def pick_after(root: Occupant, row: int, packets: int) -> None:
@@ -239,11 +219,11 @@ def pick_after(root: Occupant, row: int, packets: int) -> None:
     ids=["a subprogram's", "the root's own"],
 )
 def test_the_sample_hook_gets_the_picked_packet_and_its_story(
-    near: str, build: Callable[[str], str], packet: Packet, row: int, story: tuple[int, int, int]
+    near: str, build: Build, packet: Packet, row: int, story: tuple[int, int, int]
 ) -> None:
     root = find_root(near)
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
-    with Object.open(build("chain/hook")) as hook, one_cpu():
+    with Object.open(build("chain/hook")) as hook, on_one_cpu():
         hook.load()
         root.maps["xdp_sample_hook"][0] = hook.programs["answer_tx"]
         pick_after(root, row, 3)
@@ -259,7 +239,7 @@ def test_clear_leaves_the_countdown_alone(near: str) -> None:
     assert {cpu.countdown for cpu in root.maps["xdp_stats"][2]} == {1000}
 
 
-def test_a_hint_that_a_killed_command_left_is_put_right(near: str, build: Callable[[str], str]) -> None:
+def test_a_hint_that_a_killed_command_left_is_put_right(near: str, build: Build) -> None:
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
     hint = map_globals(find_root(near).maps[".data.chain"])
     hint.chain_occupied = 0xFF

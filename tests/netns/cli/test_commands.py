@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,17 +20,12 @@ from ecbpf.lab.namespace import inside_namespace
 from ecbpf.netdev.interfaces import index_of
 from ecbpf.paths import object_path
 from tests.support.frames import FLOOD
+from tests.support.objects import Build
 from tests.support.pair import Pair
 from tests.support.shell import sh
 from tests.support.slots import Verdict, slot_ids
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    with inside_namespace(pair.namespace):
-        yield pair.near
 
 
 @pytest.fixture
@@ -54,7 +49,7 @@ HEADER = (
 )
 
 
-def test_the_table_is_the_one_that_operators_know(near: str, run: Run, build: Callable[[str], str]) -> None:
+def test_the_table_is_the_one_that_operators_know(near: str, run: Run, build: Build) -> None:
     attach(near)
     put(near, Verdict(1, build("chain/verdicts"), XDP_DROP))
     root = find_root(near)
@@ -100,7 +95,7 @@ def _names() -> list[str]:
     return [line.split(":")[1].split("@")[0].strip() for line in sh("ip -o link").splitlines()]
 
 
-def test_the_json_is_complete(near: str, run: Run, build: Callable[[str], str]) -> None:
+def test_the_json_is_complete(near: str, run: Run, build: Build) -> None:
     attach(near)
     put(near, Verdict(1, build("chain/verdicts"), XDP_DROP))
     find_root(near).program.test_run(FLOOD)
@@ -192,7 +187,7 @@ def test_bad_input_gets_one_line_and_changes_nothing(
     pair: Pair,
     near: str,
     run: Run,
-    build: Callable[[str], str],
+    build: Build,
     tmp_path: Path,
     line: str,
     status: int,

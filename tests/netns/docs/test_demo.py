@@ -18,13 +18,6 @@ from ecbpf.chain.pins import folders
 DEMO = [sys.executable, str(Path(__file__).parents[3] / "tools" / "demo.py")]
 
 
-@pytest.fixture(autouse=True)
-def _no_lab_before_and_after() -> Iterator[None]:
-    lab.down()
-    yield
-    lab.down()
-
-
 @pytest.fixture
 def leaves_nothing(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
     """Starts the demo with arguments for Popen; afterwards no lab, pin, process or file of it is there."""

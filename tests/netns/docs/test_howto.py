@@ -44,13 +44,6 @@ CHANGING = (
 )
 
 
-@pytest.fixture(autouse=True)
-def _no_lab_before_and_after() -> Iterator[None]:
-    lab.down()
-    yield
-    lab.down()
-
-
 def without_what_changes(text: str) -> str:
     for pattern, name in CHANGING:
         text = re.sub(pattern, name, text, flags=re.MULTILINE)

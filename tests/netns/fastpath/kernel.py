@@ -23,6 +23,7 @@ from tests.oracle.fastpath import PORT, TICKS_A_SECOND
 from tests.oracle.fastpath_flows import WAYS, FlowId, Place
 from tests.oracle.fastpath_packets import NIC_MAC
 from tests.oracle.fastpath_settings import Settings
+from tests.support.objects import Build
 
 __all__ = [
     "DROPPED",
@@ -235,7 +236,7 @@ def _short(name: str) -> str:
 class Fastpath(Bare):
     """One whose time is what a test says, and that shows what it did with each packet."""
 
-    def __init__(self, build: Callable[[str], str], *, sets: int = 1024, frags: bool = False) -> None:
+    def __init__(self, build: Build, *, sets: int = 1024, frags: bool = False) -> None:
         """build: compiles a test's program."""
         super().__init__(build("fastpath/ingress_clock"), build("fastpath/egress_clock"), sets=sets, frags=frags)
         self.clock = self.globals.test_clock

@@ -1,6 +1,5 @@
 """RSTs in answer to clients and packets on their way to a server, byte by byte, in frames of every size."""
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -19,17 +18,11 @@ from tests.oracle.fastpath_packets import ACK, NIC_MAC, OUR_MAC, SERVER_MAC, fra
 from tests.oracle.fastpath_settings import Settings
 from tests.oracle.packet import parse
 from tests.support.needs import needs_frags
+from tests.support.objects import Build
 
-Build = Callable[[str], str]
 TAG = b"\x81\0\xb0\x05"
 every_family = pytest.mark.parametrize("family", BOTH)
 every_tag = pytest.mark.parametrize("tags", [pytest.param(b"", id="untagged"), pytest.param(TAG, id="tagged")])
-
-
-@pytest.fixture(scope="module")
-def fastpath(build: Build) -> Iterator[Fastpath]:
-    with Fastpath(build, sets=16) as loaded:
-        yield loaded
 
 
 def reset(fastpath: Fastpath, flow: FlowId, **settings: Any) -> None:

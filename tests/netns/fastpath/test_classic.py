@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +10,8 @@ from ecbpf.chain.attach import detach
 from ecbpf.chain.occupant import find_root, look
 from ecbpf.chain.pins import folder_of
 from ecbpf.fastpath.running import find_fastpath
-from tests.netns.fastpath.typed import director, snapshot
-from tests.support.pair import Pair
+from tests.netns.fastpath.typed import snapshot
+from tests.support.objects import Build
 from tests.support.shell import sh
 from tests.support.slots import slot_ids
 from tests.support.typed import done, typed
@@ -21,10 +20,8 @@ _HEAD = "PROTO CLIENT VIP SERVER INTERFACE VLAN BYPASSED UP IDLE STATE\n"
 
 
 @pytest.fixture
-def host(pair: Pair) -> Iterator[None]:
-    with director(pair):
-        done("ecbpf fastpath attach -i near0 -o near0 --flows 1000")  # the classic command knows no --flows
-        yield
+def host(host: None) -> None:
+    done("ecbpf fastpath attach -i near0 -o near0 --flows 1000")  # the classic command knows no --flows
 
 
 def _settings() -> dict[str, Any]:
@@ -122,7 +119,7 @@ def test_what_is_shown(host: None) -> None:
     assert done("xdp_bypass_ipvs -B -P -S").endswith(done("xdp_bypass_ipvs -P") + counts)
 
 
-def test_the_root_array_too(host: None, build: Callable[[str], str]) -> None:
+def test_the_root_array_too(host: None, build: Build) -> None:
     done("xdp_bypass_ipvs -U")
     detach("near0")
     assert typed("xdp_bypass_ipvs -L -i near0 -o near0").err == (

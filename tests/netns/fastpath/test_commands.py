@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from io import StringIO
 from unittest.mock import patch
@@ -20,9 +19,9 @@ from ecbpf.fastpath.running import find_fastpath
 from ecbpf.fastpath.settings import TABLE
 from ecbpf.kernel.probe import Answer, probe_tcx
 from ecbpf.kernel.uapi import XDP_DROP, XDP_PASS
-from tests.netns.fastpath.typed import director, loaded, snapshot
+from tests.netns.fastpath.typed import loaded, snapshot
 from tests.support.frames import FLOOD
-from tests.support.pair import Pair
+from tests.support.objects import Build
 from tests.support.shell import sh
 from tests.support.slots import Verdict, slot_ids
 from tests.support.typed import done, typed
@@ -43,13 +42,7 @@ _KEPT = "flow table kept: 0 flows, made for 1000, 0.259 MiB\n"
 
 
 @pytest.fixture
-def host(pair: Pair) -> Iterator[None]:
-    with director(pair):
-        yield
-
-
-@pytest.fixture
-def fastpath(host: None) -> None:
+def installed(host: None) -> None:
     """In at near0, out at far0, by redirect."""
     loaded()
 
@@ -122,7 +115,7 @@ def test_egress_alone_is_shown_and_completed(host: None) -> None:
     assert f"near0: fast path put in slot 7\n{_KEPT}" in done("ecbpf fastpath attach -i near0")
 
 
-def test_ingress_alone_is_completed(fastpath: None) -> None:
+def test_ingress_alone_is_completed(installed: None) -> None:
     """Egress was taken away behind our back."""
     with locked():
         take_off_egress("near0", EGRESS)
@@ -135,7 +128,7 @@ def test_ingress_alone_is_completed(fastpath: None) -> None:
     assert "ingress: near0\negress: far0 near0\n" in done("ecbpf fastpath show")
 
 
-def test_a_program_that_is_not_ours_in_slot_7_is_replaced(host: None, build: Callable[[str], str]) -> None:
+def test_a_program_that_is_not_ours_in_slot_7_is_replaced(host: None, build: Build) -> None:
     """As for every subprogram: who loads one into a slot means it."""
     put("near0", Verdict(7, build("chain/verdicts"), XDP_DROP))
     assert find_root("near0").program.test_run(FLOOD).retval == XDP_DROP
@@ -145,7 +138,7 @@ def test_a_program_that_is_not_ours_in_slot_7_is_replaced(host: None, build: Cal
     assert find_root("near0").program.test_run(FLOOD).retval == XDP_PASS
 
 
-def test_a_flow_table_of_another_size(fastpath: None) -> None:
+def test_a_flow_table_of_another_size(installed: None) -> None:
     table = find_fastpath().flow_table.info.id
     assert "flow table kept: 0 flows, made for 1000, 0.259 MiB\n" in done("ecbpf fastpath attach --flows 1000")
     assert find_fastpath().flow_table.info.id == table
@@ -158,7 +151,7 @@ def test_a_flow_table_of_another_size(fastpath: None) -> None:
     )
 
 
-def test_show(fastpath: None) -> None:
+def test_show(installed: None) -> None:
     done("ecbpf fastpath exclude add 192.0.2.7")
     text = done("ecbpf fastpath show")
     assert text.startswith(
@@ -186,7 +179,7 @@ def test_show(fastpath: None) -> None:
     }
 
 
-def test_set(fastpath: None) -> None:
+def test_set(installed: None) -> None:
     assert done("ecbpf fastpath set monitor=on sample_seconds=5 inbound_pps=1000+7%+9%") == (
         "monitor is on, was off\nsample_seconds is 5, was 1\ninbound_pps is 1000, was 8000000\n"
         "inbound_spike is 7, was 5\ninbound_max is 9, was 50\n"
@@ -203,7 +196,7 @@ def test_set(fastpath: None) -> None:
     )
 
 
-def test_what_was_forced_is_not_in_the_way_of_what_helps(fastpath: None) -> None:
+def test_what_was_forced_is_not_in_the_way_of_what_helps(installed: None) -> None:
     done("ecbpf fastpath set vlan=77 --force")
     detach("far0")  # a target of redirect
     assert done("ecbpf fastpath set monitor=on") == "monitor is on, was off\n"
@@ -263,7 +256,7 @@ def test_addresses(host: None) -> None:
     assert shown()[1:] == ["own addresses: 10.0.0.2 10.0.1.1", excluded], "an own one it still is"
 
 
-def test_exclude(fastpath: None) -> None:
+def test_exclude(installed: None) -> None:
     assert done("ecbpf fastpath exclude list") == ""
     assert done("ecbpf fastpath exclude list --json") == "[]\n"
     assert done("ecbpf fastpath exclude add 192.0.2.9 2001:db8::1,10.0.0.1") == "excluded addresses: 3\n"
@@ -279,7 +272,7 @@ def test_exclude(fastpath: None) -> None:
     assert done("ecbpf fastpath exclude del 10.0.0.1,192.0.2.9") == "excluded addresses: 1\n"
 
 
-def test_counts_and_rates(fastpath: None) -> None:
+def test_counts_and_rates(installed: None) -> None:
     assert done("ecbpf fastpath stats") == "".join(f"{name}: 0\n" for name in _COUNTERS)
     find_root("near0").program.test_run(FLOOD)  # to another MAC than near0's
     counts = json.loads(done("ecbpf fastpath stats --json"))
@@ -301,7 +294,7 @@ def test_counts_and_rates(fastpath: None) -> None:
         assert each["rates"] == dict.fromkeys(_COUNTERS, 0.0)
 
 
-def test_no_flows(fastpath: None) -> None:
+def test_no_flows(installed: None) -> None:
     head = "PROTO CLIENT VIP SERVER INTERFACE VLAN BYPASSED UP IDLE STATE\n"
     for line in ("", "--sort idle", "--sort pkts --server 02-00-00-00-00-01", "--server 020000000001"):
         assert done(f"ecbpf fastpath flows {line}") == head
@@ -373,7 +366,7 @@ def test_clear_leaves_the_rest_of_the_value_alone(fastpath: None) -> None:
     assert not any(now.count)
 
 
-def test_slot_7_alone_is_filled(fastpath: None) -> None:
+def test_slot_7_alone_is_filled(installed: None) -> None:
     assert [slot for slot, number in enumerate(slot_ids(find_root("near0"))) if number] == [7]
     assert not any(slot_ids(find_root("far0")))
     assert re.search(r"7 \| +\d+ \| xdp_fastpath_prog ", done("ecbpf status near0"))

@@ -1,12 +1,10 @@
 """The rules of egress, one by one: what is learned, confirmed, ended, and which RSTs are dropped."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from ecbpf.kernel import Object
 from tests.netns.fastpath.cases import BOTH, flow_of
-from tests.netns.fastpath.director import BY_MARK, ROUTED, VIP, director, set_forwarding
+from tests.netns.fastpath.director import BY_MARK, ROUTED, VIP, set_forwarding
 from tests.netns.fastpath.egress_cases import TAG, Case, cases
 from tests.netns.fastpath.kernel import LET_BY, Fastpath, Runner, sk_buff
 from tests.netns.fastpath.state import MACS, MOMENTS, OTHER_PORT, member, prepare, put
@@ -14,10 +12,10 @@ from tests.oracle.fastpath import PORT
 from tests.oracle.fastpath_flows import WAYS
 from tests.oracle.fastpath_packets import frame_of
 from tests.oracle.fastpath_settings import Settings
+from tests.support.objects import Build
 
 EGRESS = ((PORT, 0), (OTHER_PORT, 0), (PORT, 100))
 
-Build = Callable[[str], str]
 
 every_case = pytest.mark.parametrize(
     ("family", "case"),
@@ -26,17 +24,10 @@ every_case = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def came_by() -> Iterator[int]:
-    with director() as ifindex:
-        yield ifindex
-
-
-@pytest.fixture(scope="module")
-def fastpath(build: Build, came_by: int) -> Iterator[Fastpath]:
-    with Fastpath(build, sets=16) as loaded:
-        for port, vlan in EGRESS[1:]:
-            loaded.add_egress(port, vlan)
-        yield loaded
+def fastpath(came_by: int, fastpath: Fastpath) -> Fastpath:
+    for port, vlan in EGRESS[1:]:
+        fastpath.add_egress(port, vlan)
+    return fastpath
 
 
 @every_case

@@ -15,12 +15,12 @@ from tests.netns.fastpath.state import MACS, prepare, put
 from tests.oracle.fastpath_flows import WAYS, FlowId
 from tests.oracle.fastpath_packets import ACK, FIN, RST, SYN, frame_of
 from tests.oracle.fastpath_settings import Settings
+from tests.support.objects import Build
 
 PACKETS = int(os.environ.get("ECBPF_FASTPATH_FLOOD", "1000000"))
 SETS = 8192
 FROM_IPVS = bytes(sk_buff(mark=1, came_by=1))
 
-Build = Callable[[str], str]
 every_family = pytest.mark.parametrize("family", BOTH)
 
 

@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
 from fractions import Fraction
 from random import Random
 
@@ -20,22 +19,13 @@ CPUS = sorted(os.sched_getaffinity(0))
 RESET = frame_of(flow_of(4), RST, to_client=True)
 START = 1000  # seconds
 
-Build = Callable[[str], str]
 every_family = pytest.mark.parametrize("family", BOTH)
 
 
-@pytest.fixture(scope="module")
-def loaded(build: Build) -> Iterator[Fastpath]:
-    with Fastpath(build, sets=16) as fastpath:
-        yield fastpath
-
-
 @pytest.fixture
-def fastpath(loaded: Fastpath) -> Iterator[Fastpath]:
+def fastpath(fastpath: Fastpath, one_cpu: int) -> Fastpath:
     """On one CPU for the rest of the test."""
-    os.sched_setaffinity(0, {CPUS[0]})
-    yield loaded
-    os.sched_setaffinity(0, set(CPUS))
+    return fastpath
 
 
 # RSTs of this host's stack

@@ -13,13 +13,14 @@ from ecbpf.chain.pins import locked
 from ecbpf.fastpath.programs import EGRESS
 from ecbpf.fastpath.running import find_fastpath
 from tests.netns.fastpath.lab import VIPS, Lab, lab
+from tests.support.objects import Build
 from tests.support.typed import done, typed
 
 _MB = 10**6
 
 
 @pytest.fixture(scope="module")
-def topology(build: Callable[[str], str]) -> Iterator[Lab]:
+def topology(build: Build) -> Iterator[Lab]:
     with lab(build("fastpath/mark")) as made:
         yield made
 

@@ -2,16 +2,17 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.netns.fastpath.director import director
 from tests.netns.fastpath.kernel import Fastpath
 from tests.netns.fastpath.random_walk import EGRESS, SETS, Walk
+from tests.support.cpus import on_one_cpu
+from tests.support.objects import Build
 
 STEPS = int(os.environ.get("ECBPF_FASTPATH_STEPS", "100000"))
 A_LIFE = 2000  # steps
@@ -25,22 +26,13 @@ SEEN_OFTEN = {
 
 
 @pytest.fixture(scope="module")
-def came_by() -> Iterator[int]:
-    with director() as ifindex:
-        yield ifindex
-
-
-@pytest.fixture(scope="module")
-def fastpath(build: Callable[[str], str], came_by: int) -> Iterator[Fastpath]:
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(before)})  # limits are a CPU's
-    with Fastpath(build, sets=SETS) as loaded:
+def fastpath(build: Build, came_by: int) -> Iterator[Fastpath]:
+    with on_one_cpu(), Fastpath(build, sets=SETS) as loaded:  # limits are per CPU
         for port, vlan in EGRESS[1:]:
             loaded.add_egress(port, vlan)
         for port in (1, 2):
             loaded.ingress.maps["fastpath_ports"][port] = 1
         yield loaded
-    os.sched_setaffinity(0, before)
 
 
 def test_many_lives(fastpath: Fastpath, came_by: int) -> None:

@@ -1,7 +1,6 @@
 """The rules of ingress, one by one: docs/fastpath.md."""
 
 import ipaddress
-from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -33,11 +32,10 @@ every_case = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="module")
-def fastpath(build: Callable[[str], str]) -> Iterator[Fastpath]:
-    with Fastpath(build, sets=16) as loaded:
-        for port in (PORT, OTHER_PORT):
-            loaded.ingress.maps["fastpath_ports"][port] = 1
-        yield loaded
+def fastpath(fastpath: Fastpath) -> Fastpath:
+    for port in (PORT, OTHER_PORT):
+        fastpath.ingress.maps["fastpath_ports"][port] = 1
+    return fastpath
 
 
 def expected(case: Case, family: int, tags: bytes, vlan: int) -> Decision:

@@ -1,8 +1,7 @@
 """The fast path replaced, by this version or another: flows, settings, addresses and counts are kept."""
 
 import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,32 +21,31 @@ from ecbpf.netdev.interfaces import index_of
 from ecbpf.netdev.links import link_of
 from ecbpf.objects.fastpath_egress import FastpathEgressBpf
 from ecbpf.objects.fastpath_ingress import FastpathIngressBpf
-from ecbpf.paths import include_dir
 from tests.netns.fastpath.kernel import sk_buff
-from tests.netns.fastpath.typed import director, snapshot
+from tests.netns.fastpath.typed import snapshot
 from tests.oracle.fastpath_flows import FlowId
 from tests.oracle.fastpath_packets import ROUTER_MAC, SERVER_MAC, TCP, frame_of
 from tests.support.frames import FLOOD
-from tests.support.pair import Pair
+from tests.support.objects import Build
 from tests.support.shell import sh
 from tests.support.slots import Verdict
 from tests.support.typed import done, typed
+from tests.support.versions import Edit, Version
 
-Edit = tuple[str, str, str]  # of a file: what, and what instead
-Version = Callable[..., None]
+SetVersion = Callable[..., None]
 
-SETTING: Edit = (
+SETTING = Edit(
     "fastpath/settings.h",
     "bool monitor SETTING",
     "__u32 of_tomorrow SETTING = 7;\nbool monitor SETTING",
 )
-COUNTER: Edit = (
+COUNTER = Edit(
     "fastpath/counters.h",
     "FASTPATH_COUNTERS,\n};",
     "FASTPATH_of_tomorrow,\n\tFASTPATH_COUNTERS,\n};",
 )
-FORMAT: Edit = ("fastpath/layout.h", "FASTPATH_FORMAT = 1", "FASTPATH_FORMAT = 2")
-NO_SETTING: Edit = ("fastpath/settings.h", "bool decrement_ttl SETTING = false;", "#define decrement_ttl false")
+FORMAT = Edit("fastpath/layout.h", "FASTPATH_FORMAT = 1", "FASTPATH_FORMAT = 2")
+NO_SETTING = Edit("fastpath/settings.h", "bool decrement_ttl SETTING = false;", "#define decrement_ttl false")
 
 _CLIENT, _VIP = bytes((198, 51, 100, 7)), bytes((10, 0, 1, 10))
 FLOW = FlowId(_CLIENT, _VIP, 40000, 80, TCP)
@@ -57,15 +55,14 @@ _PATIENT = {"sample_seconds": 899, "inactive_seconds": 900}
 
 
 @pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    """An interface with a fast path that has learned FLOW and FLOW6, and diverts them; other0 has it too."""
-    with director(pair):
-        patient = " ".join(f"{name}={value}" for name, value in _PATIENT.items())
-        done(f"ecbpf fastpath attach -i near0,other0 -o near0 --flows 1000 {patient} -e 192.0.2.1 -a other0")
-        for flow in (FLOW, FLOW6):
-            learn("near0", flow)
-            assert [arrive("near0", flow) for _ in range(10)] == [XDP_PASS] * 9 + [XDP_TX]
-        yield "near0"
+def near(near: str, host: None) -> str:
+    """An interface with a fast path that knows FLOW and FLOW6, and diverts them; another is in it too."""
+    patient = " ".join(f"{name}={value}" for name, value in _PATIENT.items())
+    done(f"ecbpf fastpath attach -i near0,other0 -o near0 --flows 1000 {patient} -e 192.0.2.1 -a other0")
+    for flow in (FLOW, FLOW6):
+        learn("near0", flow)
+        assert [arrive("near0", flow) for _ in range(10)] == [XDP_PASS] * 9 + [XDP_TX]
+    return near
 
 
 def learn(interface: str, flow: FlowId) -> None:
@@ -92,26 +89,14 @@ def reload(words: str = "") -> str:
 
 
 @pytest.fixture
-def version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Version:
+def version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SetVersion:
     """Have programs with some edits loaded from now on."""
 
     def make(*edits: Edit) -> None:
         if not edits:
             monkeypatch.undo()
             return
-        source = tmp_path / f"bpf{len(os.listdir(tmp_path))}"
-        shutil.copytree(os.path.dirname(include_dir()), source)
-        for name, what, instead in edits:
-            text = (source / name).read_text()
-            assert what in text
-            (source / name).write_text(text.replace(what, instead, 1))
-
-        def built(name: str) -> str:
-            output = str(source / f"{name}.bpf.o")
-            if not os.path.exists(output):
-                compile_object(str(source / f"{name}.bpf.c"), output)
-            return output
-
+        built = Version(tmp_path / f"version{len(os.listdir(tmp_path))}", *edits).built
         for skeleton, name in ((FastpathEgressBpf, "fastpath_egress"), (FastpathIngressBpf, "fastpath_ingress")):
             monkeypatch.setattr(skeleton, "image", Path(built(name)).read_bytes)
 
@@ -148,7 +133,7 @@ def test_everything_goes_on(near: str) -> None:
     [[SETTING], [COUNTER], [SETTING, COUNTER], [NO_SETTING]],
     ids=["a setting more", "a counter more", "both", "a setting less"],
 )
-def test_another_version_and_back(near: str, version: Version, edits: list[Edit]) -> None:
+def test_another_version_and_back(near: str, version: SetVersion, edits: list[Edit]) -> None:
     done("ecbpf fastpath set limit_rates=on max_resets_pps=77 wrap_packets=200")
     wanted = _PATIENT | {"limit_rates": True, "max_resets_pps": 77, "wrap_packets": 200, "vlan": -1}
     for turn in range(1, 4):
@@ -169,7 +154,7 @@ def test_another_version_and_back(near: str, version: Version, edits: list[Edit]
         assert "max_resets_pps is 77, was 77\n" in done("ecbpf fastpath set max_resets_pps=77 limit_rates=on")
 
 
-def test_settings_of_another_version(near: str, version: Version) -> None:
+def test_settings_of_another_version(near: str, version: SetVersion) -> None:
     version(NO_SETTING)
     reload()
     error = "ecbpf: decrement_ttl: the running version of the fast path does not have this setting; "
@@ -185,7 +170,7 @@ def test_settings_of_another_version(near: str, version: Version) -> None:
     assert diverts(near)
 
 
-def test_a_table_of_another_format_begins_anew(near: str, version: Version) -> None:
+def test_a_table_of_another_format_begins_anew(near: str, version: SetVersion) -> None:
     for edits in ([FORMAT], []):
         version(*edits)
         assert reload() == "new flow table: 0 flows, made for 1000, 0.259 MiB"
@@ -231,7 +216,7 @@ def test_what_is_asked_of_the_machine_is_asked_again(near: str) -> None:
 
 
 @pytest.mark.parametrize("words", ["", "--flows 2000", "limit_rates=on -a near0 -e 192.0.2.2 -o far0"])
-def test_a_load_that_fails_at_a_later_interface(near: str, build: Callable[[str], str], words: str) -> None:
+def test_a_load_that_fails_at_a_later_interface(near: str, build: Build, words: str) -> None:
     detach("far0")
     attach("far0", filename=build("chain/root_old"))
     before, bypassed = snapshot(), find_fastpath().counters()["total_bypassed_pkts"]
@@ -244,17 +229,16 @@ def test_a_load_that_fails_at_a_later_interface(near: str, build: Callable[[str]
     assert find_fastpath().counters()["total_bypassed_pkts"] == bypassed + 2
 
 
-def test_a_first_load_that_fails_at_a_later_interface(pair: Pair, build: Callable[[str], str]) -> None:
-    with director(pair):
-        detach("far0")
-        attach("far0", filename=build("chain/root_old"))
-        put("near0", Verdict(7, build("chain/verdicts"), XDP_DROP))
-        before = snapshot()
-        assert typed("ecbpf fastpath attach -i near0,far0 -o other0 --flows 1000").status == 1
-        assert snapshot() == before
-        assert find_root("near0").program.test_run(FLOOD).retval == XDP_DROP, "the other program is back"
-        assert typed("ecbpf fastpath attach -i near0,bare0 -o other0 --flows 1000").status == 1
-        assert snapshot() == before
+def test_a_first_load_that_fails_at_a_later_interface(host: None, build: Build) -> None:
+    detach("far0")
+    attach("far0", filename=build("chain/root_old"))
+    put("near0", Verdict(7, build("chain/verdicts"), XDP_DROP))
+    before = snapshot()
+    assert typed("ecbpf fastpath attach -i near0,far0 -o other0 --flows 1000").status == 1
+    assert snapshot() == before
+    assert find_root("near0").program.test_run(FLOOD).retval == XDP_DROP, "the other program is back"
+    assert typed("ecbpf fastpath attach -i near0,bare0 -o other0 --flows 1000").status == 1
+    assert snapshot() == before
 
 
 def test_one_of_a_version_that_this_one_cannot_read(near: str, tmp_path: Path) -> None:

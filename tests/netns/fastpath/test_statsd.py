@@ -4,15 +4,13 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from ecbpf.chain.occupant import find_root
 from ecbpf.fastpath.running import find_fastpath
-from tests.netns.fastpath.typed import director, loaded
+from tests.netns.fastpath.typed import loaded
 from tests.support.frames import FLOOD
-from tests.support.pair import Pair
 from tests.support.shell import sh
 from tests.support.statsd import Daemon, running, stopped
 from tests.support.typed import done
@@ -21,19 +19,10 @@ _ALL = 33  # counters
 _SEEN = "xdp.bypass_ipvs.total_pkts_xdp_rx"
 
 
-@pytest.fixture
-def fastpath(pair: Pair) -> Iterator[None]:
-    with director(pair):
-        sh("ip link set lo up")
-        loaded()
-        yield
-
-
-@pytest.fixture
-def daemon(fastpath: None) -> Iterator[Daemon]:
-    made = Daemon()
-    yield made
-    made.close()
+@pytest.fixture(autouse=True)
+def _installed(host: None) -> None:
+    sh("ip link set lo up")
+    loaded()
 
 
 def _once(daemon: Daemon, name: str, value: int) -> dict[str, int]:
@@ -95,7 +84,7 @@ def test_one_that_goes_and_comes_back(daemon: Daemon) -> None:
         assert stopped(process) == (0, "", ""), "said once"
 
 
-def test_settings_and_statsd_at_once(fastpath: None) -> None:
+def test_settings_and_statsd_at_once() -> None:
     """The classic command knows one daemon: this host's, at the usual port."""
     daemon = Daemon(8125)
     with running("xdp_bypass_ipvs -M on -z") as process:
@@ -106,7 +95,7 @@ def test_settings_and_statsd_at_once(fastpath: None) -> None:
 
 
 @pytest.mark.parametrize("verb", ["stats", "status --watch"])
-def test_rates_until_it_is_stopped(fastpath: None, verb: str) -> None:
+def test_rates_until_it_is_stopped(verb: str) -> None:
     with running(f"ecbpf fastpath {verb} 0.1") as process:
         assert process.stdout is not None
         # Past the buffer, for communicate() reads there too.
@@ -118,7 +107,7 @@ def test_rates_until_it_is_stopped(fastpath: None, verb: str) -> None:
         assert out.endswith("/s\n\n")
 
 
-def test_rates_as_json(fastpath: None) -> None:
+def test_rates_as_json() -> None:
     """One line per look, as `stats 1 --json` prints it."""
     with running("ecbpf fastpath status --watch 0.2 --json") as process:
         assert process.stdout is not None
@@ -132,7 +121,7 @@ def test_rates_as_json(fastpath: None) -> None:
 
 
 @pytest.mark.parametrize("verb", ["stats", "status --watch"])
-def test_whoever_stops_reading(fastpath: None, verb: str) -> None:
+def test_whoever_stops_reading(verb: str) -> None:
     with running(f"ecbpf fastpath {verb} 0.1") as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 from typing import Any
 
@@ -15,6 +15,7 @@ from tests.netns.fastpath.kernel import Fastpath, key_of, sk_buff
 from tests.oracle.fastpath_flows import WAYS, FlowId
 from tests.oracle.fastpath_packets import ACK, RST, frame_of
 from tests.oracle.fastpath_settings import Settings
+from tests.support.objects import Build
 
 PACKETS = int(os.environ.get("ECBPF_FASTPATH_TWO_CPUS", "3000000"))
 FRAMES, FRAME_SIZE = 8192, 64  # of fastpath_stream.bpf.c
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.skipif(len(CPUS) < 2, reason="one CPU")
 class Streams:
     """The fast path with a table of one set, and frames that each CPU repeats."""
 
-    def __init__(self, build: Callable[[str], str]) -> None:
+    def __init__(self, build: Build) -> None:
         self.fastpath = fastpath = Fastpath(build, sets=1)
         fastpath.set(Settings(sample_seconds=10**6, inactive_seconds=10**6))
         self._object = stream = Object.open(build("fastpath/stream"))
@@ -79,7 +80,7 @@ class Streams:
 
 
 @pytest.fixture(scope="module")
-def streams(build: Callable[[str], str]) -> Iterator[Streams]:
+def streams(build: Build) -> Iterator[Streams]:
     loaded = Streams(build)
     yield loaded
     loaded.close()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from ecbpf.chain.attach import attach, detach
+from ecbpf.chain.attach import detach
 from ecbpf.chain.egress import egress_program
 from ecbpf.chain.occupant import look
 from ecbpf.chain.pins import egress_folder
@@ -16,34 +15,13 @@ from ecbpf.fastpath.programs import EGRESS
 from ecbpf.fastpath.running import look_fastpath
 from ecbpf.fastpath.status import status_of
 from ecbpf.fastpath.verbs import detach_fastpath
-from ecbpf.lab.namespace import inside_namespace
-from tests.support.pair import Pair
-from tests.support.shell import sh
 from tests.support.slots import slot_ids
 from tests.support.typed import done
 
-__all__ = ["INTERFACES", "director", "loaded", "snapshot", "taken_off"]
+__all__ = ["INTERFACES", "loaded", "snapshot", "taken_off"]
 
 INTERFACES = ("near0", "far0", "other0", "bare0", "tun0")
 _SMALL = "--flows 1000"
-
-
-@contextlib.contextmanager
-def director(pair: Pair) -> Iterator[None]:
-    """Be in a namespace with INTERFACES; all have a root array but bare0. Nothing of it is left at the end."""
-    with inside_namespace(pair.namespace):
-        sh(
-            "sysctl -qw net.ipv6.conf.default.disable_ipv6=1;"
-            "ip link add other0 type veth peer name bare0 && ip link set other0 up && ip link set bare0 up;"
-            "ip tuntap add mode tun name tun0 && ip link set tun0 up"
-        )
-        for interface in ("near0", "far0", "other0"):
-            attach(interface)
-        attach("tun0", generic=True)
-        try:
-            yield
-        finally:
-            taken_off()
 
 
 def taken_off() -> None:

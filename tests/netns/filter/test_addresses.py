@@ -21,31 +21,28 @@ from ecbpf.cli.output import notice
 from ecbpf.filter.local import update_local
 from ecbpf.kernel.map import Map
 from ecbpf.kernel.uapi import MAP_HASH
-from ecbpf.lab.namespace import inside_namespace
 from ecbpf.netdev.addresses import AddressEvents, gateways, own_addresses, ssh_peers
 from tests.support.pair import Pair
 from tests.support.shell import sh
-from tests.support.typed import command, done, roots, run, typed
+from tests.support.typed import command, done, run, typed
 
 _MAPPED = bytes(10) + b"\xff\xff"
 
 
 @pytest.fixture
-def bare(pair: Pair) -> Iterator[str]:
+def bare(near: str, pair: Pair) -> str:
     """An interface of two without addresses, IPv6 being on; no programs."""
-    with inside_namespace(pair.namespace):
-        sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.all.accept_dad=0; ip link set lo up")
-        for name in (pair.near, pair.far):
-            sh(f"sysctl -qw net.ipv6.conf.{name}.disable_ipv6=0 net.ipv6.conf.{name}.accept_dad=0")
-            sh(f"ip address flush dev {name}")
-        yield pair.near
+    sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.all.accept_dad=0; ip link set lo up")
+    for name in (pair.near, pair.far):
+        sh(f"sysctl -qw net.ipv6.conf.{name}.disable_ipv6=0 net.ipv6.conf.{name}.accept_dad=0")
+        sh(f"ip address flush dev {name}")
+    return near
 
 
 @pytest.fixture
-def near(bare: str, pair: Pair) -> Iterator[str]:
+def near(bare: str, roots: Pair) -> str:
     """The same, with root arrays."""
-    with roots(pair):
-        yield bare
+    return bare
 
 
 def _add(interface: str, *addresses: str) -> None:

@@ -2,14 +2,14 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ecbpf.paths import object_path
+from tests.netns.filter.snapshot import snapshot
 from tests.support.pair import Pair
-from tests.support.typed import command, done, roots, snapshot, typed
+from tests.support.typed import command, done, typed
 
 # IF has a filter, FAR a root array with an empty slot 2, GONE does not exist.
 _LINES = [
@@ -184,11 +184,10 @@ _LINES = [
 
 
 @pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    with roots(pair):
-        done(f"ecbpf filter attach -i {pair.near} ptb_max_pps=9")
-        done(f"ecbpf filter drop -i {pair.near} 192.0.2.0/24 2001:db8::/32 --tag x")
-        yield pair.near
+def near(near: str, roots: Pair) -> str:
+    done(f"ecbpf filter attach -i {near} ptb_max_pps=9")
+    done(f"ecbpf filter drop -i {near} 192.0.2.0/24 2001:db8::/32 --tag x")
+    return near
 
 
 def test_bad_input_gets_one_line_and_changes_nothing(near: str, pair: Pair, tmp_path: Path) -> None:

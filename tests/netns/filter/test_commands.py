@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +16,13 @@ from ecbpf.filter.running import find_filter
 from ecbpf.kernel.map import open_map
 from ecbpf.kernel.uapi import XDP_DROP, XDP_PASS
 from ecbpf.paths import object_path
+from tests.netns.filter.snapshot import snapshot
 from tests.support.frames import FLOOD  # from 192.0.2.1
+from tests.support.objects import Build
 from tests.support.pair import Pair
 from tests.support.slots import Verdict, slot_ids
 from tests.support.statsd import running, stopped
-from tests.support.typed import done, roots, snapshot, typed
+from tests.support.typed import done, typed
 
 _DATE = r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z][a-z] \d{4} \d\d:\d\d:\d\d \+0000"
 _COUNTERS = (
@@ -35,11 +36,10 @@ _DEFAULTS |= {"ip_options_drop": True, "ip_evil_drop": True, "ip_header_abort": 
 
 
 @pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
+def near(near: str, roots: Pair) -> str:
     """An interface with the filter; the far one has a root array alone."""
-    with roots(pair):
-        done(f"ecbpf filter attach -i {pair.near}")
-        yield pair.near
+    done(f"ecbpf filter attach -i {near}")
+    return near
 
 
 @pytest.fixture
@@ -321,7 +321,7 @@ def test_host_bits_are_said(near: str) -> None:
     )
 
 
-def test_another_program_in_the_slot_is_named(near: str, build: Callable[[str], str]) -> None:
+def test_another_program_in_the_slot_is_named(near: str, build: Build) -> None:
     empty(near, 2)
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
     before = snapshot(near)

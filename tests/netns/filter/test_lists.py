@@ -5,7 +5,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,10 @@ from ecbpf.filter.lists import CAPACITY, DROP
 from ecbpf.filter.running import find_filter
 from ecbpf.kernel.map import Map, open_map
 from ecbpf.kernel.uapi import XDP_DROP, XDP_PASS
+from tests.netns.filter.snapshot import snapshot
 from tests.support.frames import FLOOD  # from 192.0.2.1
 from tests.support.pair import Pair
-from tests.support.typed import command, done, roots, run, snapshot, typed
+from tests.support.typed import command, done, run, typed
 
 _FILE = """\
 # both families, tags, comments
@@ -31,10 +31,9 @@ _LISTED = "10.0.0.1/32 again\n192.0.2.0/24 scanner of ports\n2001:db8::/32 six\n
 
 
 @pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    with roots(pair):
-        done(f"ecbpf filter attach -i {pair.near},{pair.far}")
-        yield pair.near
+def near(near: str, roots: Pair) -> str:
+    done(f"ecbpf filter attach -i {near},{roots.far}")
+    return near
 
 
 @pytest.fixture

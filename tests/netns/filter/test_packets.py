@@ -6,7 +6,6 @@ import random
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +17,12 @@ from tests.netns.filter.random_packets import NO_LIMIT, TARGETS, compare, random
 from tests.oracle.filter import Settings, World, decide
 from tests.oracle.frames import random_frame
 from tests.support.needs import needs_frags
+from tests.support.objects import Build
 
 PACKETS = int(os.environ.get("ECBPF_FILTER_PACKETS", "1000000"))
 PROCESSES = 2
 ROOT = Path(__file__).parents[3]
 
-Build = Callable[[str], str]
 
 # Every way that the filter can decide.
 DECISIONS = {

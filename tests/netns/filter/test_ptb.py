@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from scapy.layers.inet import ICMP, IP, IPOption_Router_Alert
@@ -14,28 +14,13 @@ from tests.netns.filter.cases import TAGS, Case, first_fragment, frame_of
 from tests.netns.filter.kernel import Filter
 from tests.oracle.filter import Settings, answer_faults
 from tests.support.needs import needs_frags
+from tests.support.objects import Build
 
 NO_LIMIT = 2**32 - 1
 FIRST = frame_of(Case("", first_fragment()))
 CPUS = sorted(os.sched_getaffinity(0))
 
-Build = Callable[[str], str]
 every_tags = pytest.mark.parametrize("tags", [pytest.param(tags, id=name) for name, tags in TAGS.items()])
-
-
-@pytest.fixture(scope="module")
-def filter_(build: Build) -> Iterator[Filter]:
-    with Filter(build("filter/seen")) as loaded:
-        yield loaded
-
-
-@pytest.fixture
-def one_cpu() -> Iterator[int]:
-    """The rest of the test runs on this one."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {CPUS[0]})
-    yield CPUS[0]
-    os.sched_setaffinity(0, before)
 
 
 def answer_by_scapy(frame: bytes) -> bytes:

@@ -19,6 +19,7 @@ from ecbpf.kernel import Object
 from tests.netns.filter.cases import Case, frame_of
 from tests.netns.filter.kernel import Bare, lists_of
 from tests.oracle.prefixes import SHAPES, Pairs, PrefixSet, edges, random_holes, random_prefixes
+from tests.support.objects import Build
 
 QUESTION = np.dtype([("address", "u1", 16), ("is_listed", "<u8")])
 SEEDS = 70  # of random sets, a family each
@@ -62,7 +63,7 @@ class Asked:
 
 
 @pytest.fixture(scope="module")
-def asked(build: Callable[[str], str]) -> Iterator[Asked]:
+def asked(build: Build) -> Iterator[Asked]:
     with Object.open(build("filter/sets")) as loaded:
         loaded.load()
         yield Asked(loaded)

@@ -4,7 +4,6 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,25 +13,16 @@ from tests.support.pair import Pair
 from tests.support.shell import sh
 from tests.support.slots import slot_ids
 from tests.support.statsd import Daemon, running, stopped
-from tests.support.typed import done, roots
+from tests.support.typed import done
 
 _ALL = 14  # counters
 
 
 @pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    with roots(pair):
-        sh("ip link set lo up")
-        done(f"ecbpf filter attach -i {pair.near},{pair.far}")
-        yield pair.near
-
-
-@pytest.fixture
-def daemon() -> Iterator[Daemon]:
-    """In the namespace of the command: use it with `near` before it."""
-    made = Daemon()
-    yield made
-    made.close()
+def near(near: str, roots: Pair) -> str:
+    sh("ip link set lo up")
+    done(f"ecbpf filter attach -i {near},{roots.far}")
+    return near
 
 
 @pytest.mark.parametrize(

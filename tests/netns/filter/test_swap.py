@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,12 @@ from ecbpf.filter.running import find_filter
 from ecbpf.filter.subprogram import Filter
 from ecbpf.kernel.program import Program
 from ecbpf.lab.namespace import inside_namespace
+from tests.netns.filter.steps import a_filter
 from tests.support.flood import Flood
 from tests.support.frames import FLOOD, FLOOD6
+from tests.support.invariants import ecbpf, state_of
+from tests.support.objects import Build
 from tests.support.pair import Pair
-from tests.support.steps import a_filter, command_of, state_of
 from tests.support.strace import disturbed, system_calls
 
 A_MILLION = 1_000_000
@@ -32,13 +33,11 @@ SOURCES = ["192.0.2.1", "192.0.2.0/24", "192.0.2.0/25", "2001:db8::/32", "2001:d
 
 
 @pytest.fixture
-def flood(pair: Pair) -> Iterator[Flood]:
-    with inside_namespace(pair.namespace):
-        attach(pair.near)
-        put(pair.near, Filter())
-        flood = Flood(pair)
-        yield flood
-        flood.close()
+def near(near: str) -> str:
+    """An interface with a filter that lists nothing."""
+    attach(near)
+    put(near, Filter())
+    return near
 
 
 def many(seed: int, family: int, first: int) -> Rows:
@@ -82,14 +81,13 @@ def test_no_packet_meets_half_a_set(pair: Pair, flood: Flood, frame: bytes, is_l
     assert (flood.leaked(), dropped) == ((0, flood.on_the_wire) if is_listed else (flood.on_the_wire, 0))
 
 
-def test_no_memory_at_any_step(pair: Pair, build: Callable[[str], str], tmp_path: Path) -> None:
+def test_no_memory_at_any_step(pair: Pair, build: Build, tmp_path: Path) -> None:
     """What the kernel refuses is said in one line, and the old sets go on: on the first interface too."""
-    built = build("chain/verdicts")
     both = (pair.near, pair.far)
-    command = command_of("drop", ",".join(both), built)
+    command = ecbpf("filter", "drop", "-i", ",".join(both), "192.0.2.1", "2001:db8::1")
     with inside_namespace(pair.namespace):
         for interface in both:
-            a_filter(interface, built)
+            a_filter(interface, build)
         old = [state_of(interface) for interface in both]
         subprocess.run([*command, "--dry-run"], check=True)
         assert [state_of(interface) for interface in both] == old
@@ -100,7 +98,7 @@ def test_no_memory_at_any_step(pair: Pair, build: Callable[[str], str], tmp_path
             for interface in both:
                 running = find_filter(interface)
                 running.sets.change(Lists.empty(), running.sets.read())
-                a_filter(interface, built)
+                a_filter(interface, build)
             done = disturbed(command, call, number, "error=ENOMEM")
             assert done.returncode == 1, (call, number, done)
             assert re.fullmatch(r"ecbpf: .*: Cannot allocate memory \(ENOMEM\).*\n", done.stderr), done.stderr

@@ -1,6 +1,5 @@
 """The filter's rules, one by one."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import fields
 from itertools import product
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 from tests.netns.filter.cases import ALLOW, DROP, LOCAL, TAGS, Case, cases, frame_of
 from tests.netns.filter.kernel import Filter
 from tests.oracle.filter import Settings, World, answer_faults, decide
+from tests.support.objects import Build
 
 NO_LIMIT = 2**32 - 1
 ELSEWHERE = {"ptb_mem_err_count", "ptb_limit_count"}  # in test_ptb.py
@@ -19,11 +19,10 @@ every_case = pytest.mark.parametrize("case", [pytest.param(case, id=case.descrip
 
 
 @pytest.fixture(scope="module")
-def filter_(build: Callable[[str], str]) -> Iterator[Filter]:
-    with Filter(build("filter/seen")) as loaded:
-        loaded.set_lists(DROP, ALLOW)
-        loaded.set_local(LOCAL)
-        yield loaded
+def filter_(filter_: Filter) -> Filter:
+    filter_.set_lists(DROP, ALLOW)
+    filter_.set_local(LOCAL)
+    return filter_
 
 
 def world(**settings: Any) -> World:
@@ -83,7 +82,7 @@ def test_every_truncation(filter_: Filter, case: Case) -> None:
             assert filter_.agrees(frame[:length], decide(frame[:length], here)), (length, here.settings)
 
 
-def test_nothing_listed(build: Callable[[str], str]) -> None:
+def test_nothing_listed(build: Build) -> None:
     """A filter that was just loaded: no sets, defaults."""
     defaults = World(Settings(), local=LOCAL)
     with Filter(build("filter/seen")) as fresh:

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -13,6 +13,7 @@ from tests.netns.filter.cases import Case, frame_of
 from tests.netns.filter.kernel import VERDICTS, Bare
 from tests.oracle.filter import Decision, World, decide
 from tests.oracle.prefixes import BITS, Pairs
+from tests.support.objects import Build
 
 PACKETS = int(os.environ.get("ECBPF_FILTER_TWO_CPUS", "5000000"))
 FRAMES, FRAME_SIZE = 256, 64  # of filter_stream.bpf.c
@@ -89,7 +90,7 @@ class Stream:
 
 
 @pytest.fixture(scope="module")
-def stream(build: Callable[[str], str]) -> Iterator[Stream]:
+def stream(build: Build) -> Iterator[Stream]:
     with Bare() as filter_, Object.open(build("filter/stream")) as opened:
         filter_.set_lists(DROP, {})
         yield Stream(filter_, opened)

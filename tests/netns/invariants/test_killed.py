@@ -9,7 +9,7 @@ of one and a half.
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,18 +19,10 @@ from ecbpf.chain.occupant import look
 from ecbpf.chain.pins import folder_of
 from ecbpf.chain.slots import empty, put
 from ecbpf.cli.main import main
-from ecbpf.lab.namespace import inside_namespace
-from tests.netns.fastpath.steps import FASTPATH_CASES
-from tests.support.pair import Pair
+from tests.support.invariants import Step, command_of, ecbpf, state_of, steps, tidy
+from tests.support.objects import Build
 from tests.support.slots import PINS, Verdict
-from tests.support.steps import CASES, between, command_of, ecbpf, state_of, tidy
 from tests.support.strace import EVERY_CALL, HARMLESS, disturbed, system_calls
-
-
-@pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    with inside_namespace(pair.namespace):
-        yield pair.near
 
 
 def next_commands(interface: str, built: str) -> list[Callable[[], object]]:
@@ -40,38 +32,34 @@ def next_commands(interface: str, built: str) -> list[Callable[[], object]]:
         lambda: attach(interface),
         lambda: attach_nop(interface),
         lambda: detach(interface) if look(interface) is not None else None,
-        lambda: put(interface, Verdict(5, built)) if state_of(interface)[0] == "native" else None,
-        lambda: empty(interface, 2) if "xdp_verdicts_prog" in state_of(interface)[3:6] else None,
+        lambda: put(interface, Verdict(5, built)) if state_of(interface).attached == "native" else None,
+        lambda: empty(interface, 2) if "xdp_verdicts_prog" in state_of(interface).slots[:3] else None,
     ]
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_old_state_or_new(near: str, build: Callable[[str], str], case: str, tmp_path: Path) -> None:
-    built = build("chain/verdicts")
-    build("chain/stranger")
-    prepare = CASES[case][0]
-    command = command_of(case, near, built)
+@pytest.mark.parametrize("step", [pytest.param(step, id=step.name) for step in steps()])
+def test_old_state_or_new(near: str, build: Build, step: Step, tmp_path: Path) -> None:
+    command = command_of(step, near, build)
     tidy(near)  # sweeps what interfaces of earlier tests have left
-    prepare(near, built)
+    step.prepare(near, build)
     old = state_of(near)
     calls = system_calls(command, tmp_path / "strace")
     points = [(call, number) for call, number, line in calls if EVERY_CALL or not HARMLESS.match(line)]
     new = state_of(near)
-    # Settings are stores to memory, behind no call; addresses one call.
-    assert len(points) >= {"set the fast path": 1, "exclude": 2}.get(case, 3), "the command changes nothing?"
+    assert len(points) >= step.calls, "the command changes nothing?"
     tidy(near)
 
-    following = next_commands(near, built)
+    following = next_commands(near, build("chain/verdicts"))
     for turn, (call, number) in enumerate(points):
-        prepare(near, built)
+        step.prepare(near, build)
         done = disturbed(command, call, number, "signal=KILL")
         assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL), (call, number, done)
         found = state_of(near)
-        assert found in (old, new, *between(case, old, new)), f"killed at {call} {number}"
-        if case in FASTPATH_CASES:
+        assert found in (old, new, *step.between(old, new)), f"killed at {call} {number}"
+        if step.repeats:
             main(command[3:])
             assert state_of(near) == new, f"killed at {call} {number}, and done again"
-        if old[0] != "xdp_stranger":
+        if old.attached != "xdp_stranger":
             following[turn % len(following)]()
             attach(near)
             assert set(os.listdir(folder_of(near))) - {f"slot{n}" for n in range(8)} == PINS, (call, number)

@@ -1,7 +1,6 @@
 """No window: what is replaced is replaced between two packets."""
 
 import os
-from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,23 +11,15 @@ from ecbpf.chain.slots import put
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.uapi import XDP_DROP
 from ecbpf.kernel.xdp import NATIVE, create_link
-from ecbpf.lab.namespace import inside_namespace
 from ecbpf.netdev.interfaces import index_of
 from tests.support.flood import Flood
+from tests.support.objects import Build
 from tests.support.pair import Pair
 from tests.support.shell import sh
 from tests.support.slots import Verdict
 from tests.support.status import root_status
 
 REPLACEMENTS = int(os.environ.get("ECBPF_REPLACEMENTS", "100"))
-
-
-@pytest.fixture
-def flood(pair: Pair) -> Iterator[Flood]:
-    with inside_namespace(pair.namespace):
-        flood = Flood(pair)
-        yield flood
-        flood.close()
 
 
 def test_the_flood_would_show_a_leak(pair: Pair, flood: Flood) -> None:
@@ -41,7 +32,7 @@ def test_the_flood_would_show_a_leak(pair: Pair, flood: Flood) -> None:
 
 
 def test_a_hundred_replacements_of_root_and_subprogram_let_nothing_through(
-    pair: Pair, flood: Flood, build: Callable[[str], str]
+    pair: Pair, flood: Flood, build: Build
 ) -> None:
     attach(pair.near)
     put(pair.near, Verdict(2, build("chain/verdicts"), XDP_DROP))
@@ -58,7 +49,7 @@ def test_a_hundred_replacements_of_root_and_subprogram_let_nothing_through(
 
 @pytest.mark.parametrize("how", ["link", "netlink"])
 def test_a_stranger_that_is_replaced_by_force_leaves_no_gap(
-    pair: Pair, flood: Flood, build: Callable[[str], str], how: str
+    pair: Pair, flood: Flood, build: Build, how: str
 ) -> None:
     """Its program drops; ours passes: every frame up to one moment is dropped, none before it gets through.
 

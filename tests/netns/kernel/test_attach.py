@@ -26,6 +26,7 @@ from ecbpf.kernel.xdp import (
 )
 from ecbpf.lab.namespace import inside_namespace
 from tests.support.needs import needs_live_frames, needs_tcx
+from tests.support.objects import Build
 from tests.support.pair import Pair
 from tests.support.shell import sh
 
@@ -54,7 +55,7 @@ def wire(pair: Pair) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def loaded(build: Callable[[str], str]) -> Iterator[Object]:
+def loaded(build: Build) -> Iterator[Object]:
     with Object.open(build("kernel/attach")) as opened:
         opened.load()
         yield opened
@@ -241,7 +242,7 @@ def test_clsact_falls_in_for_tcx(wire: Wire, loaded: Object, monkeypatch: pytest
 
 
 @needs_live_frames
-def test_live_frames_arrive_at_the_peer(wire: Wire, build: Callable[[str], str]) -> None:
+def test_live_frames_arrive_at_the_peer(wire: Wire, build: Build) -> None:
     with Object.open(build("kernel/attach")) as sender, Object.open(build("kernel/attach")) as receiver:
         sender.globals.verdict = 3  # XDP_TX
         sender.load()

@@ -17,14 +17,14 @@ from ecbpf.kernel import Map, Object, PerCpuMap, open_map, open_program
 from ecbpf.kernel.bpffs import BPFFS
 from ecbpf.kernel.uapi import BPF_EXIST, BPF_NOEXIST, MAP_ARRAY, MAP_HASH
 from ecbpf.kernel.values import possible_cpus
-from tests.support.objects import source_of
+from tests.support.objects import Build, source_of
 
 MANY = 100_000
 PACKET = bytes(64)
 
 
 @pytest.fixture
-def maps(build: Callable[[str], str]) -> Iterator[Object]:
+def maps(build: Build) -> Iterator[Object]:
     with Object.open(build("kernel/maps")) as loaded:
         loaded.load()
         yield loaded

@@ -12,7 +12,7 @@ import pytest
 from ecbpf.errors import DataError, KernelError, NotPermittedError
 from ecbpf.kernel import Map, Object, VerifierError, map_globals
 from ecbpf.kernel.uapi import MAP_ARRAY, MAP_HASH
-from tests.support.objects import source_of
+from tests.support.objects import Build, source_of
 
 PACKET = bytes(64)
 
@@ -38,7 +38,7 @@ def open_descriptors() -> int:
 
 
 @pytest.fixture
-def bad_file(tmp_path: Path, build: Callable[[str], str]) -> Callable[[str], str]:
+def bad_file(tmp_path: Path, build: Build) -> Callable[[str], str]:
     """The path of a file that is no object, by what it is."""
 
     def make(kind: str) -> str:
@@ -166,7 +166,7 @@ def test_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, l
     assert capfd.readouterr() == ("", "")
 
 
-def test_load_sets_globals_and_maps_them(build: Callable[[str], str]) -> None:
+def test_load_sets_globals_and_maps_them(build: Build) -> None:
     before = open_descriptors()
     with Object.open(build("kernel/types")) as opened:
         early = opened.globals
@@ -220,7 +220,7 @@ def test_no_globals_in_a_plain_map() -> None:
         map_globals(map_)
 
 
-def test_share_resize_and_shape(build: Callable[[str], str]) -> None:
+def test_share_resize_and_shape(build: Build) -> None:
     with Object.open(build("kernel/maps")) as first, Object.open(build("kernel/maps")) as second:
         first.resize_map("hash", 10)
         first.load()
@@ -235,7 +235,7 @@ def test_share_resize_and_shape(build: Callable[[str], str]) -> None:
             assert third.maps["hash"].info.id == first.maps["hash"].info.id
 
 
-def test_shared_sections_keep_their_values(build: Callable[[str], str]) -> None:
+def test_shared_sections_keep_their_values(build: Build) -> None:
     with Object.open(build("kernel/types")) as first, Object.open(build("kernel/types")) as second:
         first.load()
         first.globals.every.value = 1000
@@ -246,7 +246,7 @@ def test_shared_sections_keep_their_values(build: Callable[[str], str]) -> None:
         assert second.globals.every.value == 1000
 
 
-def test_an_inner_map_by_example(build: Callable[[str], str]) -> None:
+def test_an_inner_map_by_example(build: Build) -> None:
     with Object.open(build("kernel/maps")) as opened, Map.create(MAP_ARRAY, 4, 8, 4) as example:
         opened.set_inner_map("outer", example)
         opened.load()
@@ -254,7 +254,7 @@ def test_an_inner_map_by_example(build: Callable[[str], str]) -> None:
         assert opened.maps["outer"][1] == example.info.id
 
 
-def test_without_rights(build: Callable[[str], str]) -> None:
+def test_without_rights(build: Build) -> None:
     path = build("kernel/types")
     Path(path).parent.chmod(0o755)
     image = Path(path).read_bytes()
@@ -271,7 +271,7 @@ def test_without_rights(build: Callable[[str], str]) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_an_object_that_is_dropped_leaves_nothing(build: Callable[[str], str]) -> None:
+def test_an_object_that_is_dropped_leaves_nothing(build: Build) -> None:
     path = build("kernel/maps")
     before = open_descriptors()
     for _ in range(3):

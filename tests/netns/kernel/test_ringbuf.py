@@ -7,19 +7,20 @@ import select
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 
 from ecbpf.errors import DataError
 from ecbpf.kernel import Map, Object, RingBuffer
+from tests.support.objects import Build
 
 SIZE = 4096
 
 
 @pytest.fixture
-def loaded(build: Callable[[str], str]) -> Iterator[Object]:
+def loaded(build: Build) -> Iterator[Object]:
     with Object.open(build("kernel/ringbuf")) as opened:
         opened.load()
         yield opened

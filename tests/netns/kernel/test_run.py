@@ -18,13 +18,14 @@ from ecbpf.kernel.probe import Answer
 from ecbpf.kernel.tracepipe import lines
 from ecbpf.kernel.uapi import MAP_HASH, MAP_RINGBUF, PROG_SCHED_CLS, PROG_XDP
 from tests.support.needs import needs_frags, needs_live_frames
+from tests.support.objects import Build
 
 PACKET = bytes(range(64))
 TRACE_PRINTK, OVERRIDE_RETURN, NO_SUCH_HELPER = 6, 58, 9999
 
 
 @pytest.fixture
-def loaded(build: Callable[[str], str]) -> Iterator[Object]:
+def loaded(build: Build) -> Iterator[Object]:
     with Object.open(build("kernel/attach")) as opened:
         opened.globals.marker = os.getpid()
         opened.load()

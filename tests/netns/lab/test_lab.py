@@ -21,6 +21,7 @@ from ecbpf import lab
 from ecbpf.chain.attach import attach
 from ecbpf.chain.pins import folder_of
 from tests.support.objects import Build
+from tests.support.shell import sh
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root")
 
@@ -47,10 +48,6 @@ def ecbpf(*arguments: str, stdin: str = "", path: str | None = None) -> subproce
     environment = os.environ | ({"PATH": path} if path else {})
     command = [*ECBPF, "lab", *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, input=stdin, env=environment)
-
-
-def sh(command: str) -> str:
-    return subprocess.run(command, shell=True, check=True, capture_output=True, text=True).stdout
 
 
 def ping_server(family: socket.AddressFamily) -> None:

@@ -1,7 +1,6 @@
 """Interfaces of a real namespace, and their addresses."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ from ecbpf.netdev.interfaces import index_of, names
 from ecbpf.netdev.links import egress_of, link_of, links
 from tests.support.pair import Pair
 from tests.support.shell import sh
-
-
-@pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    with inside_namespace(pair.namespace):
-        yield pair.near
 
 
 def test_a_veth_in_a_bridge(pair: Pair, near: str) -> None:

@@ -1,7 +1,5 @@
 """printk: a line a packet in the trace pipe, and the packet goes on."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from ecbpf.chain.attach import attach
@@ -10,11 +8,9 @@ from ecbpf.chain.slots import put
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.probe import Answer
 from ecbpf.kernel.uapi import XDP_PASS
-from ecbpf.lab.namespace import inside_namespace
 from ecbpf.printk import Printk
 from ecbpf.printk.subprogram import has_vprintk
 from tests.support.frames import THROUGH_SLOTS
-from tests.support.pair import Pair
 from tests.support.trace import traced
 
 LINES = {
@@ -27,10 +23,10 @@ LINES = {
 
 
 @pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    with inside_namespace(pair.namespace):
-        attach(pair.near)
-        yield pair.near
+def near(near: str) -> str:
+    """An interface with a root array; the test runs in its namespace."""
+    attach(near)
+    return near
 
 
 @pytest.mark.skipif(has_vprintk() is Answer.NO, reason="no long lines before Linux 5.16")

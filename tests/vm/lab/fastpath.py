@@ -26,8 +26,8 @@ class FastPath:
     def __init__(self, topology: Topology) -> None:
         (nic,) = (end for wire in topology.wires for end in wire if end.node.runs_ecbpf)
         # IPVS sends to servers by the VLAN's interface, if there is one.
-        self.outbound = nic.tagged_name(nic.tagged[0]) if nic.tagged else nic.name
-        self.vlan = nic.tagged[0].vlan if nic.tagged else 0
+        self.outbound = nic.vlan_name(nic.vlans[0]) if nic.vlans else nic.name
+        self.vlan = nic.vlans[0].vlan_id if nic.vlans else 0
 
     def load(self, **settings: int | bool) -> None:
         """Load it, or reload it where it is."""

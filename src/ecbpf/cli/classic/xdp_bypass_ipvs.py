@@ -9,9 +9,10 @@ import sys
 from ecbpf.cli.fastpath import commands
 from ecbpf.cli.fastpath.arguments import ADDRS_IFS, count
 from ecbpf.cli.main import run
-from ecbpf.cli.parser import Parser, seconds
+from ecbpf.cli.parser import STATSD_HOST, Parser, seconds
 from ecbpf.errors import UsageError
 from ecbpf.fastpath.settings import TABLE
+from ecbpf.metrics.statsd import DEFAULT_PORT
 
 __all__ = ["build_parser", "main"]
 
@@ -104,7 +105,7 @@ def _act(options: argparse.Namespace) -> int:
         commands.change(settings, addresses if options.excluded_addrs else None, force=options.force)
     _show(options, *repetition)
     if options.statsd_enable:
-        commands.serve(commands.statsd_at())
+        commands.serve((STATSD_HOST, DEFAULT_PORT))
     return 0
 
 
@@ -133,12 +134,12 @@ def _show(options: argparse.Namespace, pause: float | None, times: int | None) -
     if options.display_excluded_addrs:
         commands.show_excluded()
     if options.parameters_display:
-        commands.show_parameters(as_json=False)
+        commands.show_status(counters=False)
     if pause is not None:
         commands.watch(pause, times, flows=options.flows_display_tcp)
         return
     if options.statistics is not None:
-        commands.show_counters(as_json=False)
+        commands.show_counters()
     if options.flows_display_tcp:
         commands.show_flows()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ecbpf.cli.fastpath import commands
 from ecbpf.cli.parser import (
+    STATSD_HOST,
     add_dry_run,
     add_json,
     add_settings,
@@ -18,6 +18,7 @@ from ecbpf.cli.parser import (
 )
 from ecbpf.errors import UsageError
 from ecbpf.fastpath.settings import TABLE
+from ecbpf.metrics.statsd import DEFAULT_PORT
 
 __all__ = ["ADDRS_IFS", "add_arguments", "count", "run"]
 
@@ -31,7 +32,7 @@ _VERBS = {
     "flows": "the flows that it has learned",
     "exclude": "leave addresses to IPVS, stop that, list them",
 }
-_ALIASES = ("load", "unload", "show", "stats", "statsd")
+_ALIASES = ("load", "unload", "show", "stats", "statsd")  # words of earlier versions
 
 ADDRS_IFS = "whose addresses are left to the kernel; '': this host's own again, VIPs aside"
 
@@ -48,18 +49,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("status", "show", "stats", "flows"):
         add_json(verbs[name])
     add_watch(verbs["status"])
-    verbs["stats"].add_argument("seconds", metavar="SECONDS", nargs="?", type=seconds)
+    verbs["status"].set_defaults(count=None)
+    verbs["stats"].add_argument("watch", metavar="SECONDS", nargs="?", type=seconds)
     verbs["stats"].add_argument("count", metavar="COUNT", nargs="?", type=count)
     add_settings(verbs["set"], TABLE, needed=True)
     _add_force(verbs["set"])
     add_dry_run(verbs["set"])
     add_statsd(verbs["serve"])
-    verbs["statsd"].add_argument("--host", metavar="H")
-    verbs["statsd"].add_argument("--port", metavar="P", type=whole_number("port", 1, 65535))
+    verbs["statsd"].add_argument("--host", metavar="H", default=STATSD_HOST)
+    verbs["statsd"].add_argument("--port", metavar="P", type=whole_number("port", 1, 65535), default=DEFAULT_PORT)
     verbs["flows"].add_argument(
         "--sort", choices=("pkts", "idle"), default="pkts", help="by packets (pkts), or by latest packet (idle)"
     )
-    verbs["flows"].add_argument("--server", metavar="MAC", type=_mac, help="only flows of this server")
+    verbs["flows"].add_argument("--server", metavar="MAC", type=_mac, default="", help="only flows of this server")
     verbs["exclude"].add_argument("what", metavar="add|del|list", choices=("add", "del", "list"))
     verbs["exclude"].add_argument("addresses", metavar="ADDRESS", nargs="*", default=[], help="or A,B")
     verbs["exclude"].add_argument("--json", action="store_true", help="with list: as JSON")
@@ -102,6 +104,8 @@ def _mac(text: str) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """Do the verb."""
+    from ecbpf.cli.fastpath import commands
+
     match options.verb:
         case "attach" | "load":
             commands.attach(
@@ -114,48 +118,37 @@ def run(options: argparse.Namespace) -> int:
             )
         case "detach" | "unload":
             commands.detach(interfaces_of(options, needed=False), commands.interfaces_in(options.outbound))
-        case "status" if options.watch is not None:
-            commands.watch(options.watch, as_json=options.json)
-        case "status":
-            commands.show_status(as_json=options.json)
+        case "status" | "stats" if options.watch is not None:
+            commands.watch(options.watch, options.count, as_json=options.json)
+        case "status" | "show" as verb:
+            commands.show_status(counters=verb == "status", as_json=options.json)
+        case "stats":
+            commands.show_counters(as_json=options.json)
         case "set":
             commands.change(TABLE.parse(options.settings), force=options.force, dry_run=options.dry_run)
         case "clear":
             commands.clear()
         case "serve":
             commands.serve(options.statsd)
+        case "statsd":
+            commands.serve((options.host, options.port))
         case "flows":
-            commands.show_flows(
-                by_silence=options.sort == "idle", server=options.server or "", as_json=options.json
-            )
+            by_silence = options.sort == "idle"
+            commands.show_flows(by_silence=by_silence, server=options.server, as_json=options.json)
         case "exclude":
             _exclude(options)
-        case _:
-            _run_alias(options)
     return 0
 
 
-def _run_alias(options: argparse.Namespace) -> None:
-    """Words of earlier versions for a part of what others do."""
-    match options.verb:
-        case "show":
-            commands.show_parameters(as_json=options.json)
-        case "stats" if options.seconds is not None:
-            commands.watch(options.seconds, options.count, as_json=options.json)
-        case "stats":
-            commands.show_counters(as_json=options.json)
-        case "statsd":
-            commands.serve(commands.statsd_at(options.host, options.port))
-
-
 def _exclude(options: argparse.Namespace) -> None:
+    from ecbpf.cli.fastpath import commands
+
     if options.what == "list":
         if options.addresses:
             raise UsageError("fastpath exclude list", "takes no addresses")
         commands.show_excluded(as_json=options.json)
-    elif not options.addresses:
+        return
+    if not options.addresses:
         raise UsageError(f"fastpath exclude {options.what}", "no addresses given", "ADDRESS ADDRESS or A,B")
-    elif options.what == "add":
-        commands.change({}, commands.addresses_in(excluded=options.addresses))
-    else:
-        commands.change({}, commands.addresses_in(included=options.addresses))
+    excluded, included = (options.addresses, []) if options.what == "add" else ([], options.addresses)
+    commands.change({}, commands.addresses_in(excluded=excluded, included=included))

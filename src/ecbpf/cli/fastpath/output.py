@@ -6,7 +6,7 @@ import itertools
 import json
 import sys
 
-from ecbpf.cli.output import counters_text, print_changes, print_json, print_setting_changes
+from ecbpf.cli.output import counters_text, print_changes, print_json, print_setting_changes, warn
 from ecbpf.subprogram.settings import word
 
 TYPE_CHECKING = False  # typing's own costs its import
@@ -20,15 +20,7 @@ if TYPE_CHECKING:
     from ecbpf.fastpath.verbs import Attached, Changed
     from ecbpf.netdev.addresses import IpAddress
 
-__all__ = [
-    "print_addresses",
-    "print_attached",
-    "print_changed",
-    "print_changes",
-    "print_flows",
-    "print_parameters",
-    "print_status",
-]
+__all__ = ["print_addresses", "print_attached", "print_changed", "print_flows", "print_status"]
 
 # The columns of the table of flows, and how each is aligned.
 _COLUMNS = dict.fromkeys(("PROTO", "CLIENT", "VIP", "SERVER", "INTERFACE"), "<")
@@ -37,9 +29,10 @@ _FIRST = 1000  # flows that the columns are made wide enough for
 
 
 def print_attached(done: Attached, before: Iterable[Change] = ()) -> None:
-    """What was done, and the flow table."""
+    """What was done, before and by an attach, and the flow table."""
     print_changes([*before, *done.changes])
     print(f"{'flow table kept' if done.is_table_kept else 'new flow table'}: {_table_text(done.table)}")
+    _warn(done.without_clients)
 
 
 def print_changed(done: Changed, *, dry_run: bool) -> None:
@@ -47,19 +40,25 @@ def print_changed(done: Changed, *, dry_run: bool) -> None:
     print_setting_changes(done.settings, dry_run=dry_run)
     if done.excluded is not None:
         print(f"excluded addresses: {done.excluded}")
+    _warn(done.without_clients)
 
 
-def print_status(status: FastPathStatus, *, as_json: bool) -> None:
-    """Parameters and counters."""
+def _warn(interfaces: list[str]) -> None:
+    for interface in interfaces:
+        warn(
+            f"{interface}: no packets of clients come in here, so flows that IPVS sends by it are left to IPVS; "
+            "see redirect and vlan in docs/fastpath.md"
+        )
+
+
+def print_status(status: FastPathStatus, *, counters: bool, as_json: bool) -> None:
+    """Interfaces, settings, flow table, addresses. counters: and the counts."""
     if as_json:
-        print_json(_parameters(status) | {"counters": status.counters})
-    else:
-        print(f"{_parameters_text(status)}\n{counters_text(status.counters)}")
-
-
-def print_parameters(status: FastPathStatus, *, as_json: bool) -> None:
-    """Interfaces, settings, flow table, addresses."""
-    print_json(_parameters(status)) if as_json else print(_parameters_text(status))
+        print_json(_parameters(status) | ({"counters": status.counters} if counters else {}))
+        return
+    print(_parameters_text(status))
+    if counters:
+        print(counters_text(status.counters))
 
 
 def _parameters(status: FastPathStatus) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 import io
 import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,26 +20,22 @@ from ecbpf.filter.lists import ALLOW, DROP, Lists
 from ecbpf.filter.running import find_filter
 from ecbpf.filter.subprogram import Filter
 from ecbpf.kernel.uapi import XDP_DROP, XDP_PASS
-from ecbpf.lab.namespace import inside_namespace
-from ecbpf.paths import include_dir
 from tests.support.frames import FLOOD, FLOOD6
-from tests.support.pair import Pair
+from tests.support.versions import Edit, Version
 
-Edit = tuple[str, str, str]  # of a file: what, and what instead
-
-GATE: Edit = ("filter/ip6_set.h", "IP6_GATE_BITS = 22", "IP6_GATE_BITS = 21")
-FORMAT: Edit = ("filter/layout.h", "FILTER_FORMAT = 1", "FILTER_FORMAT = 2")
-SETTINGS: Edit = (
+GATE = Edit("filter/ip6_set.h", "IP6_GATE_BITS = 22", "IP6_GATE_BITS = 21")
+FORMAT = Edit("filter/layout.h", "FILTER_FORMAT = 1", "FILTER_FORMAT = 2")
+SETTINGS = Edit(
     "filter/settings.h",
     "bool frags_drop SETTING",
     "__u32 of_tomorrow SETTING = 7;\nbool frags_drop SETTING",
 )
-COUNTER: Edit = (
+COUNTER = Edit(
     "filter/counters.h",
     "FILTER_COUNTERS,\n};",
     "FILTER_OF_TOMORROW,\n\tFILTER_COUNTERS,\n};",
 )
-NO_SETTING: Edit = ("filter/settings.h", "bool ip_evil_drop SETTING = true;", "#define ip_evil_drop true")
+NO_SETTING = Edit("filter/settings.h", "bool ip_evil_drop SETTING = true;", "#define ip_evil_drop true")
 
 
 @pytest.fixture
@@ -48,29 +43,19 @@ def version(tmp_path: Path) -> Callable[..., str]:
     """The object of a filter with some edits."""
 
     def make(*edits: Edit) -> str:
-        source = os.path.dirname(include_dir())
-        shutil.copytree(source, tmp_path / "bpf", dirs_exist_ok=True)
-        for name, what, instead in edits:
-            path = tmp_path / "bpf" / name
-            text = path.read_text()
-            assert what in text
-            path.write_text(text.replace(what, instead, 1))
-        output = str(tmp_path / f"filter{len(os.listdir(tmp_path))}.bpf.o")
-        compile_object(str(tmp_path / "bpf" / "filter.bpf.c"), output)
-        return output
+        return Version(tmp_path / f"version{len(os.listdir(tmp_path))}", *edits).built("filter")
 
     return make
 
 
 @pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
+def near(near: str) -> str:
     """An interface with a filter that drops FLOOD and FLOOD6, but neither's neighbour."""
-    with inside_namespace(pair.namespace):
-        attach(pair.near)
-        put(pair.near, Filter({"ptb_max_pps": 55, "frags_drop": False}))
-        add(pair.near, "192.0.2.0/24", "2001:db8::/32")
-        list_prefixes([pair.near], ALLOW, batch_of(["192.0.2.3", "2001:db8::3"], [""] * 2, time=1))
-        yield pair.near
+    attach(near)
+    put(near, Filter({"ptb_max_pps": 55, "frags_drop": False}))
+    add(near, "192.0.2.0/24", "2001:db8::/32")
+    list_prefixes([near], ALLOW, batch_of(["192.0.2.3", "2001:db8::3"], [""] * 2, time=1))
+    return near
 
 
 def add(interface: str, *prefixes: str) -> None:

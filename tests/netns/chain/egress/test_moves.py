@@ -15,14 +15,11 @@ from ecbpf.kernel import tc
 from ecbpf.kernel.tc import TcxLink, tcx_programs
 from ecbpf.lab.namespace import inside_namespace
 from ecbpf.netdev.interfaces import index_of
-from tests.netns.chain.egress_steps import (
+from tests.netns.chain.egress.programs import (
     COUNT,
     OURS,
     THEIRS,
-    WAYS,
     Load,
-    bare_interface,
-    by_way,
     no_tcx,
     pin_of,
     pins,
@@ -31,15 +28,10 @@ from tests.netns.chain.egress_steps import (
     seen_of,
     take_off,
     until,
-    versions,
 )
 from tests.support.needs import needs_tcx
 from tests.support.pair import Pair
 from tests.support.shell import sh
-
-near = pytest.fixture(bare_interface)
-new = pytest.fixture(versions)
-way = pytest.fixture(by_way, params=WAYS)
 
 
 def test_a_deleted_interface_leaves_nothing(near: str, pair: Pair, new: Load, way: str) -> None:

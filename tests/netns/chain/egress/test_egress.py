@@ -1,7 +1,5 @@
 """Programs at tc egress: attach, replace and take off, beside those of strangers."""
 
-from collections.abc import Callable
-
 import pytest
 
 from ecbpf.chain.attach import attach, detach
@@ -14,14 +12,11 @@ from ecbpf.kernel import tc
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.tc import ClsactFilter, TcxLink, tcx_programs
 from ecbpf.netdev.interfaces import index_of
-from tests.netns.chain.egress_steps import (
+from tests.netns.chain.egress.programs import (
     COUNT,
     OURS,
     THEIRS,
-    WAYS,
     Load,
-    bare_interface,
-    by_way,
     is_tidy,
     no_tcx,
     pins,
@@ -30,16 +25,12 @@ from tests.netns.chain.egress_steps import (
     seen,
     seen_of,
     take_off,
-    versions,
 )
 from tests.support.flood import Flood
 from tests.support.needs import needs_tcx
+from tests.support.objects import Build
 from tests.support.pair import Pair
 from tests.support.shell import sh
-
-near = pytest.fixture(bare_interface)
-new = pytest.fixture(versions)
-way = pytest.fixture(by_way, params=WAYS)
 
 
 def test_attach_replace_take_off(near: str, pair: Pair, new: Load, way: str) -> None:
@@ -210,7 +201,7 @@ def test_root_array_and_egress_program_go_their_own_ways(near: str, new: Load, w
     assert is_tidy()
 
 
-def test_what_is_no_program_for_tc_is_refused(near: str, build: Callable[[str], str], way: str) -> None:
+def test_what_is_no_program_for_tc_is_refused(near: str, build: Build, way: str) -> None:
     with Object.open(build("chain/stranger")) as wrong:
         wrong.load()
         with locked(), pytest.raises(EcbpfError, match="near0: "):

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,9 @@ from ecbpf.chain.repair import sweep
 from ecbpf.kernel.program import open_program
 from ecbpf.kernel.tc import ClsactFilter, tcx_programs
 from ecbpf.netdev.interfaces import index_of
-from tests.netns.chain.egress_steps import (
-    WAYS,
+from tests.netns.chain.egress.programs import (
+    TCX,
     Load,
-    bare_interface,
-    by_way,
     pin_of,
     pins,
     put,
@@ -27,20 +24,16 @@ from tests.netns.chain.egress_steps import (
     take_off,
     until,
     version_of,
-    versions,
 )
+from tests.support.objects import Build
 from tests.support.pair import Pair
 from tests.support.strace import EVERY_CALL, HARMLESS, disturbed, system_calls
-
-near = pytest.fixture(bare_interface)
-new = pytest.fixture(versions)
-way = pytest.fixture(by_way, params=WAYS)
 
 NEW = 1000  # the version that the command puts there
 
 
 def command(verb: str, interface: str, built: str, way: str) -> list[str]:
-    return [sys.executable, "-m", "tests.netns.chain.egress_steps", verb, interface, built, str(NEW), way]
+    return [sys.executable, "-m", "tests.netns.chain.egress.programs", verb, interface, built, str(NEW), way]
 
 
 def every_version(interface: str) -> list[int | None]:
@@ -60,9 +53,7 @@ def was_killed(done: subprocess.CompletedProcess[str]) -> bool:
 @pytest.mark.parametrize(
     ("verb", "held"), [("put", False), ("put", True), ("off", True)], ids=["attach", "replace", "take off"]
 )
-def test_killed(
-    near: str, new: Load, way: str, build: Callable[[str], str], verb: str, held: bool, tmp_path: Path
-) -> None:
+def test_killed(near: str, new: Load, way: str, build: Build, verb: str, held: bool, tmp_path: Path) -> None:
     words = command(verb, near, build("chain/egress_count"), way)
     sweep()  # what interfaces of earlier tests have left
     ours = new()
@@ -114,9 +105,9 @@ def next_command(turn: int, interface: str, new: Load) -> None:
     assert pins() == ([str(index_of(interface))] if has_link else [])
 
 
-@pytest.mark.parametrize("way", WAYS[:1], indirect=True)
+@pytest.mark.parametrize("way", [TCX], indirect=True)
 def test_killed_while_pins_get_their_places(
-    near: str, pair: Pair, new: Load, way: str, build: Callable[[str], str], tmp_path: Path
+    near: str, pair: Pair, new: Load, way: str, build: Build, tmp_path: Path
 ) -> None:
     """The pins of two interfaces have each other's name."""
     words = command("put", near, build("chain/egress_count"), way)
@@ -145,9 +136,9 @@ def test_killed_while_pins_get_their_places(
         assert pins() == sorted(str(index_of(interface)) for interface in (near, pair.far))
 
 
-@pytest.mark.parametrize("way", WAYS[:1], indirect=True)
+@pytest.mark.parametrize("way", [TCX], indirect=True)
 def test_no_room_for_a_pin_or_folder(
-    near: str, pair: Pair, new: Load, way: str, build: Callable[[str], str], tmp_path: Path
+    near: str, pair: Pair, new: Load, way: str, build: Build, tmp_path: Path
 ) -> None:
     words = command("put", near, build("chain/egress_count"), way)
     sweep()

@@ -1,20 +1,19 @@
 """What the tests of programs at tc egress share; and, run as a script, a command to disturb.
 
-``python -m tests.netns.chain.egress_steps put|off INTERFACE OBJECT VERSION tcx|clsact``
+``python -m tests.netns.chain.egress.programs put|off INTERFACE OBJECT VERSION tcx|clsact``
 """
 
 import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from ecbpf.chain.egress import egress_program, put_egress, take_off_egress
 from ecbpf.chain.occupant import maps_of
 from ecbpf.chain.pins import egress_folder, locked
-from ecbpf.chain.repair import sweep
 from ecbpf.cli.output import change_text
 from ecbpf.errors import EcbpfError
 from ecbpf.kernel import tc
@@ -22,16 +21,13 @@ from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.probe import Answer
 from ecbpf.kernel.program import Program
-from ecbpf.lab.namespace import inside_namespace
-from ecbpf.netdev.interfaces import index_of, names
+from ecbpf.netdev.interfaces import index_of
 from tests.support.frames import FLOOD
 from tests.support.needs import needs_tcx
-from tests.support.pair import Pair
-from tests.support.shell import sh
 
 OURS, THEIRS = "tc_ours_that_counts", "tc_theirs"  # the former is longer than what the kernel keeps of it
 COUNT = 100
-WAYS = [pytest.param("tcx", marks=needs_tcx), "clsact"]
+TCX = pytest.param("tcx", marks=needs_tcx)
 
 Load = Callable[[], Object]
 
@@ -47,42 +43,6 @@ def load(built: str, version: int) -> Object:
 def no_tcx() -> Answer:
     """probe_tcx() of a kernel before 6.6."""
     return Answer.NO
-
-
-# Fixtures, once a test file says so.
-
-
-def by_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """As that kernel would have it; the parameter is one of WAYS."""
-    if request.param == "clsact":
-        monkeypatch.setattr(tc, "probe_tcx", no_tcx)
-    return str(request.param)
-
-
-def bare_interface(pair: Pair) -> Iterator[str]:
-    """A bare interface; the test runs in its namespace, and leaves no pins."""
-    with inside_namespace(pair.namespace):
-        try:
-            yield pair.near
-        finally:
-            for name in names():
-                if name != "lo":
-                    sh(f"ip link del {name} || true")  # one end of a pair takes the other with it
-            sweep()
-        assert is_tidy()
-
-
-def versions(build: Callable[[str], str]) -> Iterator[Load]:
-    """Loads the counting programs, a next version each time."""
-    loaded: list[Object] = []
-
-    def load_next() -> Object:
-        loaded.append(load(build("chain/egress_count"), len(loaded) + 1))
-        return loaded[-1]
-
-    yield load_next
-    for each in loaded:
-        each.close()
 
 
 def is_tidy() -> bool:

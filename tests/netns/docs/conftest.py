@@ -1,0 +1,14 @@
+"""What the tests of what a reader types share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ecbpf import lab
+
+
+@pytest.fixture(autouse=True)
+def _no_lab_before_and_after() -> Iterator[None]:
+    lab.down()
+    yield
+    lab.down()
