@@ -41,6 +41,7 @@ help:
 	@echo "make lint         ruff, mypy, clang-format;  make format lays the code out"
 	@echo "make package      sdist and wheel in dist/"
 	@echo "make completions  completions/ from the commands' parsers"
+	@echo "make tables       the tables of settings in docs/, from the rows that the commands read"
 	@echo "make pictures     docs/pictures/*.svg from the .dot files beside them"
 
 # Compiled ahead, as pip would: where PYTHONDONTWRITEBYTECODE is set, every command compiled all it uses.
@@ -112,6 +113,9 @@ bench: setup
 
 package: setup
 	@$(BIN)/python -m build --no-isolation
+
+tables: setup
+	@$(BIN)/python -m tools.settings_tables
 
 completions: setup
 	@$(BIN)/python tools/completions.py

@@ -23,18 +23,18 @@ class Filter(StatefulSubprogram):
     object = object_path("filter")
     settings = (
         Switch("frags_drop", True, "drop fragments", flag="--frags-drop"),
-        Switch("ptb_send", True, "answer a first IPv4 fragment: its sender should send smaller packets"),
+        Switch("ptb_send", True, "answer first IPv4 fragments by Packet Too Big"),
         Number(
             "ptb_max_pps",
             20,
-            "such answers per CPU and second",
+            "limit of these answers, per CPU and second",
             "number of packets per second",
             0,
             2**32 - 1,
             lowest="off",
             flag="--ptb-max-pps",
         ),
-        Switch("frags_pass_local", True, "pass fragments to this host's own addresses"),
+        Switch("frags_pass_local", True, "let fragments to this host's own addresses pass"),
         Switch("ip_options_drop", True, "drop IPv4 packets with options"),
         Switch("ip_evil_drop", True, "drop IPv4 packets with the reserved flag (RFC 3514)"),
         Switch("ip_header_abort", True, "abort IPv4 packets that cannot be parsed"),
