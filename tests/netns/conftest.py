@@ -45,14 +45,20 @@ def pair() -> Iterator[Pair]:
 
 
 @pytest.fixture
-def near(pair: Pair) -> Iterator[str]:
-    """A bare interface; the test runs in its namespace."""
+def inside(pair: Pair) -> Iterator[None]:
+    """The test runs in the pair's namespace."""
     with inside_namespace(pair.namespace):
-        yield pair.near
+        yield
 
 
 @pytest.fixture
-def flood(pair: Pair, near: str) -> Iterator[Flood]:
+def near(inside: None, pair: Pair) -> str:
+    """A bare interface; the test runs in its namespace."""
+    return pair.near
+
+
+@pytest.fixture
+def flood(inside: None, pair: Pair) -> Iterator[Flood]:
     """Traffic to `near`, in a `with` block."""
     flood = Flood(pair)
     yield flood

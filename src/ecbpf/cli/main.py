@@ -26,13 +26,13 @@ COMMANDS = {
     "filter": "drop sources and fragments: slot 2",
     "fastpath": "send established flows past IPVS: slot 7 and tc egress",
     "printk": "log one line per packet: slot 6",
-    "lab": "network namespaces to try it all in",
+    "lab": "network namespaces to try ecbpf in",
 }
 
 
 def build_parser(only: str = "") -> Parser:
     """The parser of the whole command line. only: load the arguments of this command alone, for speed."""
-    parser = Parser(prog="ecbpf", description=ecbpf.__doc__)
+    parser = Parser(prog="ecbpf", description=(ecbpf.__doc__ or "").partition("\n")[0])
     parser.add_argument("--version", action="version", version=f"ecbpf {ecbpf.__version__}")
     _add_debug(parser)
     # prog is given so that argparse does not format a usage line to find it, which would load shutil.

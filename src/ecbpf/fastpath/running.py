@@ -9,7 +9,7 @@ from ecbpf.chain.egress import egress_interfaces, egress_program
 from ecbpf.chain.occupant import look
 from ecbpf.errors import EcbpfError
 from ecbpf.fastpath.addresses import Addresses
-from ecbpf.fastpath.checks import check_settings, egress_without_clients
+from ecbpf.fastpath.checks import check_settings
 from ecbpf.fastpath.programs import EGRESS, INGRESS, SLOT, Ingress
 from ecbpf.kernel.map import kernel_name
 from ecbpf.kernel.program import Program
@@ -43,10 +43,6 @@ class RunningFastPath(Running):
         """Change some settings; to be called under chain.pins.locked(). Raises as check(), and changes none."""
         self.check(values, force=force)
         super().set(values)
-
-    def egress_without_clients(self) -> list[str]:
-        """See checks.egress_without_clients()."""
-        return egress_without_clients(self.settings, self.ingress, self.egress)
 
     def refresh(self) -> None:
         """Look this host's addresses up again."""

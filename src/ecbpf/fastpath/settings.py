@@ -49,21 +49,11 @@ _ROWS: tuple[Setting, ...] = (
         flag="--sample-seconds-ipvs",
     ),
     Number(
-        "rx_cpus",
-        1,
-        "CPUs that receive; the inbound limit is divided by them",
-        _CPUS,
-        1,
-        1024,
+        *("rx_cpus", 1, "CPUs that receive; the inbound limit is divided by them", _CPUS, 1, 1024),
         measured="as the machine has",
     ),
     Number(
-        "rps_cpus",
-        1,
-        "CPUs that run the network stack; max_resets_pps is divided by them",
-        _CPUS,
-        1,
-        1024,
+        *("rps_cpus", 1, "CPUs that run the network stack; max_resets_pps is divided by them", _CPUS, 1, 1024),
         measured="as the machine has",
     ),
     Number(
@@ -76,12 +66,8 @@ _ROWS: tuple[Setting, ...] = (
         flag="--inbound-pps",
     ),
     Number(
-        "inbound_spike",
-        5,
-        "percent above inbound_pps at which drops begin; below inbound_max",
-        "percentage",
-        0,
-        999,
+        *("inbound_spike", 5, "percent above inbound_pps at which drops begin; below inbound_max", "percentage"),
+        *(0, 999),
     ),
     Number("inbound_max", 50, "percent above inbound_pps at which nearly all is dropped", "percentage", 1, 1000),
     Number(

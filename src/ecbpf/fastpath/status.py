@@ -75,7 +75,7 @@ def fastpath_status() -> FastPathStatus:
 
 
 def fastpath_flows(*, by_silence: bool = False, server: str = "") -> Iterator[Flow]:
-    """The flows that it knows, as flows.iterate_flows(). Raises as running.find_fastpath()."""
+    """The flows that it has learned, as flows.iterate_flows(). Raises as running.find_fastpath()."""
     return iterate_flows(find_fastpath().flow_table, by_silence=by_silence, server=server)
 
 

@@ -19,6 +19,7 @@ from ecbpf.chain.pins import locked
 from ecbpf.chain.slots import empty, put, put_back
 from ecbpf.errors import EcbpfError, UsageError
 from ecbpf.fastpath.addresses import AddressChange
+from ecbpf.fastpath.checks import egress_without_clients
 from ecbpf.fastpath.plan import Plan
 from ecbpf.fastpath.programs import EGRESS, SLOT, Ingress, load_egress
 from ecbpf.fastpath.running import RunningFastPath, find_fastpath, ingress_interfaces, look_fastpath
@@ -98,7 +99,7 @@ def attach_fastpath(
             new.addresses.change(changes)
             done += _take_off_egress(interface for interface in running.egress if interface not in plan.points)
         is_kept = running is not None and running.flow_table.info.id == new.flow_table.info.id
-        return Attached(done, table_status(new.flow_table), is_kept, new.egress_without_clients())
+        return Attached(done, table_status(new.flow_table), is_kept, _without_clients(new))
 
 
 def detach_fastpath(ingress: list[str] | None = None, egress: list[str] | None = None) -> list[Change]:
@@ -147,8 +148,12 @@ def change_fastpath(
         return Changed(
             [SettingChange("", name, before[name], value) for name, value in settings.items()],
             None if addresses is None else len(running.addresses.excluded),
-            running.egress_without_clients() if settings and not dry_run else [],
+            _without_clients(running) if settings and not dry_run else [],
         )
+
+
+def _without_clients(running: RunningFastPath) -> list[str]:
+    return egress_without_clients(running.settings, running.ingress, running.egress)
 
 
 def _load_egress(

@@ -41,7 +41,7 @@ def test_attach_pins_everything_and_detach_leaves_nothing(near: str) -> None:
     assert look(near) is None
 
 
-def test_generic_mode_only_when_told(near: str) -> None:
+def test_generic_mode_only_when_asked_for(near: str) -> None:
     attach(near, generic=True)
     assert root_status(near).mode == GENERIC
     assert change_text(attach(near)) == "root array replaced in place (generic)"
@@ -84,7 +84,7 @@ def test_detach_without_a_root_says_so(near: str) -> None:
 
 @pytest.mark.parametrize("mode", [NATIVE, GENERIC])
 @pytest.mark.parametrize("how", ["link", "netlink"])
-def test_a_stranger_is_named_left_alone_and_replaced_by_force(
+def test_another_program_is_named_left_alone_and_replaced_by_force(
     near: str, build: Build, how: str, mode: str
 ) -> None:
     link = None
@@ -223,7 +223,7 @@ def test_a_name_with_a_dot_and_one_with_a_dash_work(near: str) -> None:
 
 
 @needs_frags
-def test_a_large_mtu_gets_programs_for_several_buffers(pair: Pair, near: str, build: Build) -> None:
+def test_a_large_mtu_gets_multi_buffer_programs(pair: Pair, near: str, build: Build) -> None:
     sh(f"ip link set {pair.far} mtu 9000; ip link set {near} mtu 9000")
     attach(near)
     put(near, Verdict(3, build("chain/verdicts")))

@@ -47,7 +47,7 @@ def test_ip_goes_through_the_slots(near: str, build: Build, packet: Packet) -> N
 
 
 @pytest.mark.parametrize("packet", NOT_IP.values(), ids=NOT_IP.keys())
-def test_what_is_not_ip_passes_at_the_root(near: str, build: Build, packet: Packet) -> None:
+def test_non_ip_packets_pass_at_the_root(near: str, build: Build, packet: Packet) -> None:
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
     root = find_root(near)
     assert run(root, bytes(packet)) == XDP_PASS
@@ -56,7 +56,7 @@ def test_what_is_not_ip_passes_at_the_root(near: str, build: Build, packet: Pack
 
 
 @pytest.mark.parametrize("frame", CUT_SHORT.values(), ids=CUT_SHORT.keys())
-def test_what_is_cut_short_is_aborted_at_the_root(near: str, build: Build, frame: bytes) -> None:
+def test_truncated_packets_are_aborted_at_the_root(near: str, build: Build, frame: bytes) -> None:
     put(near, Verdict(2, build("chain/verdicts"), XDP_PASS))
     root = find_root(near)
     assert run(root, frame) == XDP_ABORTED

@@ -145,7 +145,7 @@ def test_many_random_frames(parser: Parser) -> None:
 
 
 @needs_frags
-def test_several_buffers(frags_parser: Parser) -> None:
+def test_multi_buffer_packets(frags_parser: Parser) -> None:
     """Only the first buffer can be read; lengths are those of the whole frame."""
     rng = random.Random(2)
     cut_off = 0

@@ -235,7 +235,7 @@ def test_debug_shows_the_traceback(near: str, run: Run) -> None:
         run("ecbpf attach nosuch0 --debug")
 
 
-def test_a_reader_that_stops_is_no_error(near: str) -> None:
+def test_a_reader_that_stops_is_not_an_error(near: str) -> None:
     attach(near)
     script = f"{sys.executable} -m ecbpf.cli.main status {near} | head -1"
     done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)

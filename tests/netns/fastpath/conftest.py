@@ -13,7 +13,7 @@ from tests.support.shell import sh
 
 
 @pytest.fixture
-def host(near: str) -> Iterator[None]:
+def host(inside: None) -> Iterator[None]:
     """Be in a namespace with INTERFACES; all have a root array but bare0. Nothing of it is left at the end."""
     sh(
         "sysctl -qw net.ipv6.conf.default.disable_ipv6=1;"

@@ -1,7 +1,7 @@
 """Packets that go out, the state of their flow, and what egress of the fast path does.
 
 If nothing else is said, a packet goes to a VIP of this host, without a mark; a known flow is as in
-fastpath_cases.py.
+cases.py.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ TWO_TAGS = b"\x88\xa8\0\x05\x81\0\0\x64"
 class Case(NamedTuple):
     """flow: how the known flow differs (None: it is unknown). becomes: of the flow afterwards; None: it has ended.
 
-    vip: which of them the packet goes to, as fastpath_director.py lists them.
+    vip: which of them the packet goes to, as director.py lists them.
     """
 
     description: str

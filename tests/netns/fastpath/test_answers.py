@@ -179,7 +179,7 @@ def test_no_room_for_a_tag(fastpath: Fastpath, family: int) -> None:
 @needs_frags
 @every_family
 @every_tag
-def test_several_buffers(build: Build, family: int, tags: bytes) -> None:
+def test_multi_buffer_packets(build: Build, family: int, tags: bytes) -> None:
     """Frames of more than a page: led to the server whole, answered in short."""
     flow = flow_of(family)
     with Fastpath(build, sets=16, frags=True) as fastpath:

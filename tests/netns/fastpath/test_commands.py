@@ -128,7 +128,7 @@ def test_ingress_alone_is_completed(installed: None) -> None:
     assert "ingress: near0\negress: far0 near0\n" in done("ecbpf fastpath show")
 
 
-def test_a_program_that_is_not_ours_in_slot_7_is_replaced(host: None, build: Build) -> None:
+def test_another_program_in_slot_7_is_replaced(host: None, build: Build) -> None:
     """As for every subprogram: who loads one into a slot means it."""
     put("near0", Verdict(7, build("chain/verdicts"), XDP_DROP))
     assert find_root("near0").program.test_run(FLOOD).retval == XDP_DROP
@@ -196,7 +196,7 @@ def test_set(installed: None) -> None:
     )
 
 
-def test_what_was_forced_is_not_in_the_way_of_what_helps(installed: None) -> None:
+def test_a_forced_setting_does_not_block_later_commands(installed: None) -> None:
     done("ecbpf fastpath set vlan=77 --force")
     detach("far0")  # a target of redirect
     assert done("ecbpf fastpath set monitor=on") == "monitor is on, was off\n"
@@ -318,7 +318,7 @@ def test_help_names_every_verb_and_setting() -> None:
 
 def test_earlier_words_are_understood_and_not_listed(host: None) -> None:
     for verb in ("load", "unload", "show", "stats", "statsd"):
-        assert f" {verb}" not in _help("ecbpf fastpath --help")
+        assert f"    {verb} " not in _help("ecbpf fastpath --help")
         assert _help(f"ecbpf fastpath {verb} --help")
     words = "-i near0 -o near0 -a other0 -e 192.0.2.1 --flows 1000 --force vlan=7"
     attached, detached = done(f"ecbpf fastpath attach {words}"), done("ecbpf fastpath detach -i near0")

@@ -89,7 +89,7 @@ def test_only_counted(fastpath: Fastpath) -> None:
         }
 
 
-def test_what_a_flow_has_too_many_of_takes_nobody_s_turn(fastpath: Fastpath) -> None:
+def test_excess_resets_of_a_flow_take_no_quota_of_others(fastpath: Fastpath) -> None:
     model = prepare(fastpath, Settings(limit_rates=True, max_resets_pps=80), START)
     put(fastpath, model, flow_of(4), resets=2, is_reset=1)
     for _ in range(50):

@@ -1,4 +1,4 @@
-"""Real TCP through the fast path, see fastpath_lab.py: transparent, effective, and on it goes, come what may."""
+"""Real TCP through the fast path, see lab.py: transparent, effective, and on it goes, come what may."""
 
 import json
 import socket

@@ -192,7 +192,7 @@ def test_a_table_of_another_size_begins_anew(near: str) -> None:
     assert [arrive(near, FLOW) for _ in range(10)] == [XDP_PASS] * 9 + [XDP_TX]
 
 
-def test_what_is_asked_of_the_machine_is_asked_again(near: str) -> None:
+def test_facts_about_the_machine_are_read_again(near: str) -> None:
     old = link_of(near).mac
     sh(f"ip link set {near} address 02:00:00:00:77:77")
     assert arrive(near, FLOW) == XDP_PASS, "frames to the new address are no business of the old program's"

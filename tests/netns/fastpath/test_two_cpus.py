@@ -18,7 +18,7 @@ from tests.oracle.fastpath_settings import Settings
 from tests.support.objects import Build
 
 PACKETS = int(os.environ.get("ECBPF_FASTPATH_TWO_CPUS", "3000000"))
-FRAMES, FRAME_SIZE = 8192, 64  # of fastpath_stream.bpf.c
+FRAMES, FRAME_SIZE = 8192, 64  # of stream.bpf.c
 CPUS = sorted(os.sched_getaffinity(0))[:2]
 FROM_IPVS = bytes(sk_buff(mark=1, came_by=1))
 XDP_TX = 3

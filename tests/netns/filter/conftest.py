@@ -13,12 +13,12 @@ from tests.support.pair import Pair
 
 
 @pytest.fixture
-def roots(near: str, pair: Pair) -> Iterator[Pair]:
+def roots(inside: None, pair: Pair) -> Iterator[Pair]:
     """The pair, with a root array on both interfaces; the test runs in its namespace."""
-    for interface in (near, pair.far):
+    for interface in (pair.near, pair.far):
         attach(interface)
     yield pair
-    for interface in (near, pair.far):
+    for interface in (pair.near, pair.far):
         with contextlib.suppress(Exception):
             if look(interface) is not None:
                 detach(interface)

@@ -30,13 +30,13 @@ _MAPPED = bytes(10) + b"\xff\xff"
 
 
 @pytest.fixture
-def bare(near: str, pair: Pair) -> str:
+def bare(inside: None, pair: Pair) -> str:
     """An interface of two without addresses, IPv6 being on; no programs."""
     sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.all.accept_dad=0; ip link set lo up")
     for name in (pair.near, pair.far):
         sh(f"sysctl -qw net.ipv6.conf.{name}.disable_ipv6=0 net.ipv6.conf.{name}.accept_dad=0")
         sh(f"ip address flush dev {name}")
-    return near
+    return pair.near
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def test_a_service_keeps_them_current(near: str, pair: Pair, verb: str) -> None:
     assert (process.returncode, out, err) == (0, b"", b"")
 
 
-def test_two_who_update_at_once(near: str) -> None:
+def test_two_updates_at_once(near: str) -> None:
     """The one waits for the other: else it could delete what the other has just added."""
     done(f"ecbpf filter attach -i {near}")
     with subprocess.Popen(command(f"ecbpf filter serve -i {near}")) as process:
@@ -278,7 +278,7 @@ def test_ssh_peers(bare: str, monkeypatch: pytest.MonkeyPatch) -> None:
         assert peers() == found
 
 
-def test_no_warning_about_those_who_only_knock(bare: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_warning_about_peers_without_a_session(bare: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood of SYNs to port 22 is no ssh session; nor is one that has ended."""
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     _add(bare, "10.9.0.1/24", "10.9.0.7/24")
@@ -358,7 +358,7 @@ def _unknown(interface: str, who: str, why: str) -> str:
     return f"ecbpf: warning: {interface}: cannot check whether it drops {who}: {why}\n"
 
 
-def test_what_cannot_be_checked_stops_nobody(
+def test_a_command_goes_on_when_a_check_fails(
     near: str, pair: Pair, ip: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = f"{near},{pair.far}"

@@ -231,7 +231,7 @@ def test_settings(both: str, near: str, pair: Pair) -> None:
     assert done(f"ecbpf filter set -i {near} ptb_send=off") == f"{near}: ptb_send is off, was off\n"
 
 
-def test_attach_again_keeps_all_but_what_it_is_told(near: str, pair: Pair) -> None:
+def test_attach_again_keeps_all_settings_but_those_it_sets(near: str, pair: Pair) -> None:
     done(f"ecbpf filter drop -i {near} 192.0.2.0/24 2001:db8::/48 --tag 'a, b'")
     done(f"ecbpf filter allow -i {near} 192.0.2.77")
     done(f"ecbpf filter set -i {near} frags_drop=off ip_evil_drop=off")

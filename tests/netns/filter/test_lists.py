@@ -47,7 +47,7 @@ def _verdict(interface: str) -> int:
     return find_root(interface).program.test_run(FLOOD).retval
 
 
-def test_what_is_saved_can_be_loaded(near: str, pair: Pair, file: Path, tmp_path: Path) -> None:
+def test_a_saved_list_can_be_loaded(near: str, pair: Pair, file: Path, tmp_path: Path) -> None:
     done(f"ecbpf filter drop -i {near} 10.7.7.7 --tag before")
     assert done(f"ecbpf filter load -i {near} {file}") == f"{near}: 3 added; 4 in the drop set\n"
     assert _verdict(near) == XDP_DROP

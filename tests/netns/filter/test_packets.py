@@ -98,7 +98,7 @@ def test_small_failures_are_found_small(build: Build) -> None:
 
 
 @needs_frags
-def test_several_buffers(build: Build) -> None:
+def test_multi_buffer_packets(build: Build) -> None:
     """Only the first buffer can be read; the decision is the same, unless a header lies behind it."""
     rng = random.Random(4)
     cut_off = 0

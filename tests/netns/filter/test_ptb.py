@@ -229,7 +229,7 @@ def _counters(filter_: Filter) -> dict[str, int]:
 
 
 @needs_frags
-def test_several_buffers(build: Build) -> None:
+def test_multi_buffer_packets(build: Build) -> None:
     """An answer is short, whatever it answers."""
     with Filter(build("filter/seen"), frags=True) as filter_:
         filter_.set(Settings(ptb_max_pps=NO_LIMIT))

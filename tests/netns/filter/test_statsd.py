@@ -57,7 +57,7 @@ def test_every_counter_every_second(near: str, pair: Pair, daemon: Daemon, words
         ),
     ],
 )
-def test_stopped_it_detaches_with_detach_on_exit(
+def test_it_detaches_when_stopped_if_asked_to(
     near: str, pair: Pair, daemon: Daemon, number: int, line: str, said: str
 ) -> None:
     with running(line.format(f"{near},{pair.far}", daemon.port)) as process:

@@ -16,7 +16,7 @@ from tests.oracle.prefixes import BITS, Pairs
 from tests.support.objects import Build
 
 PACKETS = int(os.environ.get("ECBPF_FILTER_TWO_CPUS", "5000000"))
-FRAMES, FRAME_SIZE = 256, 64  # of filter_stream.bpf.c
+FRAMES, FRAME_SIZE = 256, 64  # of stream.bpf.c
 ROUND = 1000 * FRAMES  # packets of a test run
 CPUS = sorted(os.sched_getaffinity(0))[:2]
 

@@ -48,7 +48,7 @@ def test_a_hundred_replacements_of_root_and_subprogram_let_nothing_through(
 
 
 @pytest.mark.parametrize("how", ["link", "netlink"])
-def test_a_stranger_that_is_replaced_by_force_leaves_no_gap(
+def test_another_program_is_replaced_by_force_without_a_gap(
     pair: Pair, flood: Flood, build: Build, how: str
 ) -> None:
     """Its program drops; ours passes: every frame up to one moment is dropped, none before it gets through.

@@ -120,7 +120,7 @@ def test_a_pinned_link_outlives_its_process(wire: Wire, loaded: Object, pin: str
         XdpLink.by_pin(pin)
 
 
-def test_a_link_whose_interface_went_away(wire: Wire, loaded: Object) -> None:
+def test_a_link_of_an_interface_that_went_away(wire: Wire, loaded: Object) -> None:
     first, second = loaded.programs["xdp_first_prog"], loaded.programs["xdp_second_prog"]
     with create_link(wire.near, first, NATIVE) as link:
         sh(f"ip link del {wire.pair.near}")
@@ -133,7 +133,7 @@ def test_a_link_whose_interface_went_away(wire: Wire, loaded: Object) -> None:
         create_link(wire.near, first, NATIVE)
 
 
-def test_what_netlink_attached_is_replaced_in_place(wire: Wire, loaded: Object, pin: str) -> None:
+def test_a_netlink_attachment_is_replaced_in_place(wire: Wire, loaded: Object, pin: str) -> None:
     first, second = loaded.programs["xdp_first_prog"], loaded.programs["xdp_second_prog"]
     first.pin(pin)
     sh(f"ip link set {wire.pair.near} xdpgeneric pinned {pin}")

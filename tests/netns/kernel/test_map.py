@@ -261,7 +261,7 @@ def test_maps_in_a_map(maps: Object) -> None:
     assert program.test_run(PACKET).retval == 1
 
 
-def test_by_pin_and_by_id_the_types_are_those_of_the_load(maps: Object, pin: str) -> None:
+def test_types_by_pin_and_by_id_are_as_at_load(maps: Object, pin: str) -> None:
     tiny = maps.maps["tiny"]
     tiny[1] = (5, 6)
     tiny.pin(pin)
@@ -288,7 +288,7 @@ def test_a_newer_programs_map_is_read_by_its_own_types(pin: str, tmp_path: Any) 
         assert (found[1].packets, found[1].bytes, found[1].drops) == (5, 6, 7)
 
 
-def test_what_is_pinned_is_of_another_kind(maps: Object, pin: str) -> None:
+def test_a_pin_of_another_kind(maps: Object, pin: str) -> None:
     maps.programs["xdp_tail_prog"].pin(pin)
     before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(KernelError, match=r"is a bpf-prog, not a bpf-map") as refusal:

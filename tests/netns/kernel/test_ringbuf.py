@@ -66,7 +66,7 @@ def test_a_limit_leaves_the_rest(loaded: Object, ring: RingBuffer) -> None:
     assert ring.drain() == records[2:]
 
 
-def test_overflow_loses_what_is_new_and_nothing_afterwards(loaded: Object, ring: RingBuffer) -> None:
+def test_overflow_loses_new_records_and_nothing_afterwards(loaded: Object, ring: RingBuffer) -> None:
     records = [bytes([n]) * 100 for n in range(60)]
     for record in records:
         send(loaded, record)

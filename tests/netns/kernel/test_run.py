@@ -59,18 +59,18 @@ def test_repeats_are_made_and_timed(loaded: Object) -> None:
 
 
 @needs_frags  # which came with the check: 1c1949982524
-def test_what_the_kernel_takes_for_no_packet(loaded: Object) -> None:
+def test_packets_that_the_kernel_refuses(loaded: Object) -> None:
     for bad in (b"", bytes(13)):
         with pytest.raises(KernelError, match=r"EINVAL"):
             loaded.programs["xdp_first_prog"].test_run(bad)
 
 
-def test_what_the_kernel_takes_for_no_context(loaded: Object) -> None:
+def test_contexts_that_the_kernel_refuses(loaded: Object) -> None:
     with pytest.raises(KernelError):
         loaded.programs["xdp_first_prog"].test_run(PACKET, context=b"\xff" * 24)
 
 
-def test_what_is_known_of_a_program(loaded: Object) -> None:
+def test_program_information(loaded: Object) -> None:
     program = loaded.programs["xdp_context_prog"]
     now = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     assert now - 60 * 10**9 < program.load_time < now
@@ -171,7 +171,7 @@ def test_the_trace_pipe(loaded: Object) -> None:
     assert not found[0].endswith("\n")
 
 
-def test_bpffs_is_told_from_others(tmp_path: Path) -> None:
+def test_bpffs_is_distinguished_from_other_filesystems(tmp_path: Path) -> None:
     assert bpffs.is_bpffs()
     assert not bpffs.is_bpffs(str(tmp_path))
     assert not bpffs.is_bpffs(str(tmp_path / "none"))

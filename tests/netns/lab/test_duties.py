@@ -73,7 +73,7 @@ def test_a_web_server_is_started_once_and_ended(namespace: str) -> None:
     assert WEB.problems(namespace) == ["no web server"]
 
 
-def test_a_web_server_holds_nothing_of_who_started_it(namespace: str) -> None:
+def test_a_web_server_inherits_nothing(namespace: str) -> None:
     """Not the lock, no pipe, no terminal, no folder."""
     WEB.start(namespace)
     (process,) = processes(namespace)

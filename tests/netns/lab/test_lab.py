@@ -139,7 +139,7 @@ def test_down_twice() -> None:
     ],
 )
 @pytest.mark.usefixtures("running")
-def test_status_names_what_is_broken_and_up_repairs_it(damage: str, problem: str) -> None:
+def test_status_names_broken_parts_and_up_repairs_them(damage: str, problem: str) -> None:
     sh(damage)
     shown = ecbpf("status").stdout
     assert shown.startswith("lab: partly\n")
@@ -207,7 +207,7 @@ def test_exec_passes_streams_and_status_through() -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("yes", "no\n", 3)
 
 
-def test_down_takes_the_pins_of_what_was_attached_along() -> None:
+def test_down_removes_the_pins_of_attached_programs() -> None:
     lab.up()
     with lab.inside("server"):
         attach("eth0")

@@ -30,7 +30,7 @@ def near(near: str) -> str:
 
 
 @pytest.mark.skipif(has_vprintk() is Answer.NO, reason="no long lines before Linux 5.16")
-def test_each_packet_is_a_line_and_goes_on(near: str) -> None:
+def test_one_line_per_packet_and_the_packet_goes_on(near: str) -> None:
     put(near, Printk())
     root = find_root(near)
     with traced() as lines:

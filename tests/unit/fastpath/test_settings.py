@@ -99,7 +99,7 @@ def test_the_inbound_limit() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "=", "udp", "frobs=1", "UDP=on", " udp=on", "=on", "frobs", "vlan -1"])
-def test_what_is_no_setting(text: str) -> None:
+def test_unknown_settings(text: str) -> None:
     with pytest.raises(
         UsageError, match=r"not a setting of the fast path; NAME=VALUE; names: monitor, limit_rates, redirect, "
     ):
@@ -125,12 +125,12 @@ def test_several_at_once() -> None:
         ({"inbound_max": 5}, "inbound_spike=5: not below inbound_max, which is 5; "),
     ],
 )
-def test_what_does_not_go_together(changes: dict[str, int], says: str) -> None:
+def test_options_that_exclude_each_other(changes: dict[str, int], says: str) -> None:
     with pytest.raises(UsageError, match=f"^{re.escape(says)}"):
         check_together(TABLE.defaults | changes)
 
 
-def test_what_does_go_together() -> None:
+def test_options_that_go_together() -> None:
     for changes in (
         {},
         {"sample_seconds": 59},
@@ -143,7 +143,7 @@ def test_what_does_go_together() -> None:
 
 
 @pytest.mark.parametrize("program", ["fastpath_egress", "fastpath_ingress"])
-def test_the_defaults_are_those_of_the_c(program: str) -> None:
+def test_the_defaults_equal_those_in_c(program: str) -> None:
     with Object.open(object_path(program)) as built:
         values = {name: getattr(built.globals, name) for name in TABLE.defaults}
         section = built.btf.find(".data.settings", "DATASEC")

@@ -240,7 +240,7 @@ line_ends = st.sampled_from(["\n", "\r\n", "\n\n", "\r\n# 10.0.0.0/8\n"])
 
 @settings(deadline=None)
 @given(st.data(), st.lists(st.tuples(networks, tags)), st.integers(1, 99))
-def test_what_was_written_is_read(data: st.DataObject, wanted: list[tuple[Network, str]], size: int) -> None:
+def test_written_values_are_read_back(data: st.DataObject, wanted: list[tuple[Network, str]], size: int) -> None:
     text = ""
     for network, tag in wanted:
         gap = data.draw(blanks.filter(bool)) if tag else ""

@@ -102,7 +102,7 @@ def test_lengths(family: int, text: str) -> None:
 
 
 @given(st.text("0123456789abcfF:.%g \n\0é１", max_size=20))  # noqa: RUF001
-def test_what_is_no_address(text: str) -> None:
+def test_invalid_addresses(text: str) -> None:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

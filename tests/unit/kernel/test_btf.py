@@ -64,7 +64,7 @@ def test_enums_by_name(types: Object) -> None:
         types.btf.struct("colour")
 
 
-def test_a_function_is_no_type_of_data(types: Object) -> None:
+def test_a_function_is_not_a_data_type(types: Object) -> None:
     function = types.btf.find("xdp_types_prog", "FUNC")
     assert function is not None
     with pytest.raises(DataError, match="not a type of data"):

@@ -85,7 +85,7 @@ def test_structs_lie_as_in_the_headers(tmp_path: Path) -> None:
     assert done.stderr == ""
 
 
-def test_numbers_are_those_of_the_headers(tmp_path: Path) -> None:
+def test_constants_equal_the_kernel_headers(tmp_path: Path) -> None:
     maps = {"MAPS_OF_FDS", "MAP_INFO"}
     names = {n: f"BPF_MAP_TYPE_{n[4:]}" for n in dir(uapi) if n.startswith("MAP_") and n not in maps}
     names |= {n: f"BPF_PROG_TYPE_{n[5:]}" for n in dir(uapi) if n.startswith("PROG_")}

@@ -37,9 +37,7 @@ def test_usage_errors(arguments: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("ls", "-l", "--", "x"), ("--", "ls", "-l", "--", "x")])
-def test_the_command_is_what_stands_after_the_node(
-    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_command_follows_the_node(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[object] = []
     monkeypatch.setattr("ecbpf.lab.execute", lambda *given: seen.extend(given))
     command_line.run(parse("exec", "server", *arguments))
@@ -92,7 +90,7 @@ def test_a_node_has_a_plain_name_and_one_with_its_lab() -> None:
 
 
 @pytest.mark.parametrize("vlan", [None, 7])
-def test_what_the_director_forwards_to_is_where_it_has_an_address(vlan: int | None) -> None:
+def test_the_director_has_addresses_in_the_networks_of_its_servers(vlan: int | None) -> None:
     lab = director(vlan)
     (balancer,) = (node for node in lab.nodes if node.runs_ecbpf)
     (interface,) = lab.interfaces_of(balancer)

@@ -89,7 +89,7 @@ def test_the_pause_doubles_up_to_ten_minutes(statsd: Statsd, clock: Clock, gauge
     assert _pauses(statsd, clock, gauges, 12) == _DOUBLING
 
 
-def test_the_pause_doubles_for_several_interfaces_and_a_daemon_that_is_far(
+def test_the_pause_doubles_for_several_interfaces_and_a_remote_daemon(
     statsd: Statsd, clock: Clock, port: int
 ) -> None:
     """The error comes back when the gauges of the second interface have gone out too."""

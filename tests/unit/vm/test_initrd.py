@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.vm.initrd import File, cpio
 
 
-def test_the_archive_unpacks_to_what_went_in(tmp_path: Path) -> None:
+def test_the_archive_unpacks_to_its_input(tmp_path: Path) -> None:
     files = {"a": b"", "folder/odd": b"12345", "folder/even": bytes(range(256)) * 16, "a name": b"x"}
     archive = cpio(
         [

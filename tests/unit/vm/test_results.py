@@ -68,11 +68,11 @@ def test_the_table() -> None:
     ]
 
 
-def test_what_is_left_out_is_there_to_be_left_out() -> None:
+def test_every_excluded_test_file_exists() -> None:
     assert [path for path in suite.LEFT_OUT if not os.path.exists(path.split("::")[0])] == []
 
 
-def test_a_test_that_is_left_out_runs_if_it_is_named() -> None:
+def test_an_excluded_test_runs_if_it_is_named() -> None:
     left_out = "tests/netns/chain/test_parser.py::test_many_random_frames"
     assert f"--deselect={left_out}" in suite.arguments(["tests/netns/chain/test_parser.py"])
     assert f"--deselect={left_out}" not in suite.arguments([left_out])

@@ -70,7 +70,7 @@ def by_the_director(host: str) -> Iterator[None]:
 
 
 @FAMILIES
-def test_what_the_director_routes_is_not_learned(fastpath: FastPath, family: int) -> None:
+def test_flows_that_the_director_routes_are_not_learned(fastpath: FastPath, family: int) -> None:
     network = (("192.168.59.11", "fd00:59::11") if fastpath.vlan else ("192.168.58.11", "fd00:58::11"))[family]
     fastpath.load()
     with by_the_director(network):

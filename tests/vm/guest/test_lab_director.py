@@ -56,7 +56,7 @@ def test_udp(director: Topology, vip: str) -> None:
         assert client.recv(100) in (b"real1 hello", b"real2 hello")
 
 
-def test_only_what_the_director_sends_to_servers_has_the_tag(director: Topology) -> None:
+def test_only_packets_to_servers_have_the_vlan_tag(director: Topology) -> None:
     """The frames on its interface: as clients' packets come, and as they go on."""
     vlans = [vlan.vlan_id for interface in director.wires[2] for vlan in interface.vlans]
     with lab.inside("director"):
@@ -99,7 +99,7 @@ MORE_DAMAGES = {
 
 @PLAIN
 @pytest.mark.parametrize("damages", [DAMAGES, MORE_DAMAGES], ids=["nine things", "two things"])
-def test_status_names_what_is_broken_and_up_repairs_it(director: Topology, damages: dict[str, str]) -> None:
+def test_status_names_broken_parts_and_up_repairs_them(director: Topology, damages: dict[str, str]) -> None:
     for damage in damages:
         subprocess.run(damage, shell=True, check=True)
     found = lab.status(lab.topology_of("director"))

@@ -54,7 +54,7 @@ def test_a_command_is_as_if_it_ran_here(folder: Path, tmp_path_factory: pytest.T
     assert kept.read_text() == "as it was"
 
 
-def test_what_is_not_done_in_time_is_ended(folder: Path) -> None:
+def test_a_command_that_exceeds_the_timeout_is_ended(folder: Path) -> None:
     run = subprocess.run(
         [*COMMAND, "--timeout", "1", "--", "true"], check=False, capture_output=True, text=True, timeout=30
     )

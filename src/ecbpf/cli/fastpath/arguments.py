@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs["flows"].add_argument(
         "--sort", choices=("pkts", "idle"), default="pkts", help="by packets (pkts), or by latest packet (idle)"
     )
-    verbs["flows"].add_argument("--server", metavar="MAC", type=_mac, default="", help="only flows of this server")
+    verbs["flows"].add_argument("--server", metavar="MAC", type=_mac, help="only flows of this server")
     verbs["exclude"].add_argument("what", metavar="add|del|list", choices=("add", "del", "list"))
     verbs["exclude"].add_argument("addresses", metavar="ADDRESS", nargs="*", default=[], help="or A,B")
     verbs["exclude"].add_argument("--json", action="store_true", help="with list: as JSON")
@@ -134,7 +134,7 @@ def run(options: argparse.Namespace) -> int:
             commands.serve((options.host, options.port))
         case "flows":
             by_silence = options.sort == "idle"
-            commands.show_flows(by_silence=by_silence, server=options.server, as_json=options.json)
+            commands.show_flows(by_silence=by_silence, server=options.server or "", as_json=options.json)
         case "exclude":
             _exclude(options)
     return 0

@@ -8,10 +8,9 @@ import sys
 from ecbpf.cli.fastpath import output
 from ecbpf.cli.output import counters_text, print_changes, print_json, print_rates
 from ecbpf.fastpath.addresses import AddressChange, parse_addresses
-from ecbpf.fastpath.flows import iterate_flows
 from ecbpf.fastpath.running import find_fastpath
 from ecbpf.fastpath.service import serve_fastpath
-from ecbpf.fastpath.status import status_of
+from ecbpf.fastpath.status import fastpath_flows, fastpath_status
 from ecbpf.fastpath.verbs import attach_fastpath, change_fastpath, detach_fastpath
 from ecbpf.metrics.statsd import Statsd
 from ecbpf.netdev.interfaces import parse_list
@@ -94,7 +93,7 @@ def clear() -> None:
 
 def show_status(*, counters: bool, as_json: bool = False) -> None:
     """Print everything but the flows. counters: the counts too."""
-    output.print_status(status_of(find_fastpath()), counters=counters, as_json=as_json)
+    output.print_status(fastpath_status(), counters=counters, as_json=as_json)
 
 
 def show_counters(*, as_json: bool = False) -> None:
@@ -114,8 +113,7 @@ def watch(pause: float, times: int | None = None, *, as_json: bool = False, flow
 
 def show_flows(*, by_silence: bool = False, server: str = "", as_json: bool = False) -> None:
     """Print the flows."""
-    table = find_fastpath().flow_table
-    output.print_flows(iterate_flows(table, by_silence=by_silence, server=server), as_json=as_json)
+    output.print_flows(fastpath_flows(by_silence=by_silence, server=server), as_json=as_json)
 
 
 def show_excluded(*, as_json: bool = False) -> None:

@@ -78,7 +78,7 @@ def test_no_frame_leaves_uncounted_while_it_is_replaced(near: str, pair: Pair, n
 
 
 @needs_tcx
-def test_strangers_at_tcx_before_and_behind_stay(near: str, new: Load) -> None:
+def test_other_programs_at_tcx_before_and_behind_stay(near: str, new: Load) -> None:
     before, ours, behind, at_clsact, newer = (new() for _ in range(5))
     clsact = ClsactFilter(index_of(near), "egress")
     clsact.put(at_clsact.programs[THEIRS])  # at our very handle: what is that to us, with tcx
@@ -95,7 +95,7 @@ def test_strangers_at_tcx_before_and_behind_stay(near: str, new: Load) -> None:
     assert clsact.program_id() == at_clsact.programs[THEIRS].id
 
 
-def test_strangers_at_clsact_stay(near: str, new: Load, pin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_programs_at_clsact_stay(near: str, new: Load, pin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tc, "probe_tcx", no_tcx)
     theirs, ours, newer = new(), new(), new()
     theirs.programs[THEIRS].pin(pin)
@@ -109,7 +109,7 @@ def test_strangers_at_clsact_stay(near: str, new: Load, pin: str, monkeypatch: p
     assert seen_of(near, theirs, newer) == [2 * COUNT, 0]
 
 
-def test_a_stranger_at_our_handle_is_named_and_left_alone(
+def test_another_filter_at_our_handle_is_named_and_left_alone(
     near: str, new: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tc, "probe_tcx", no_tcx)
@@ -201,7 +201,7 @@ def test_root_array_and_egress_program_go_their_own_ways(near: str, new: Load, w
     assert is_tidy()
 
 
-def test_what_is_no_program_for_tc_is_refused(near: str, build: Build, way: str) -> None:
+def test_a_program_of_another_type_is_refused_at_tc(near: str, build: Build, way: str) -> None:
     with Object.open(build("chain/stranger")) as wrong:
         wrong.load()
         with locked(), pytest.raises(EcbpfError, match="near0: "):

@@ -52,7 +52,7 @@ def test_a_deleted_interface_leaves_nothing(near: str, pair: Pair, new: Load, wa
 
 @needs_tcx
 @pytest.mark.parametrize("command", ["sweep", "repair", "put"])
-def test_any_command_sweeps_what_is_dead(near: str, pair: Pair, new: Load, command: str) -> None:
+def test_any_command_removes_pins_of_deleted_interfaces(near: str, pair: Pair, new: Load, command: str) -> None:
     put(near, new())
     sh(f"ip link del {near}; ip link add other0 type veth peer name other1")
     assert len(pins()) == 1
@@ -214,7 +214,7 @@ def test_pins_of_wrong_names(near: str, pair: Pair, new: Load) -> None:
 
 
 @needs_tcx
-def test_what_is_no_link_of_ours_in_the_folder_is_left_alone(near: str, new: Load) -> None:
+def test_other_pins_in_the_folder_are_left_alone(near: str, new: Load) -> None:
     loaded = new()
     put(near, loaded)
     strange = os.path.join(egress_folder(), "a-program")
