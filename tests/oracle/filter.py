@@ -1,4 +1,4 @@
-"""What the filter should do with a frame: by the RFCs and what it was asked to be, in plain Python."""
+"""What the filter should do with a frame, by the RFCs and its description, in plain Python."""
 
 import struct
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Settings:
 
 
 class World:
-    """What a decision depends on but the frame. drop, allow: by family. local: this host's addresses, packed."""
+    """What decides besides the frame. drop, allow: by family. local: this host's addresses, packed."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class World:
 
 
 class Decision(NamedTuple):
-    """What is to be seen. counters: those that move, each by one."""
+    """The expected outcome. counters: the ones that grow, each by one."""
 
     verdict: str
     reason: str
@@ -79,7 +79,7 @@ _IP4 = 0x0800
 
 
 def decide(frame: bytes, world: World, *, has_turn: bool = True, readable: int | None = None) -> Decision:
-    """The decision about a frame. has_turn: ptb_max_pps is not reached; readable: as parse() has it."""
+    """The decision about a frame. has_turn: ptb_max_pps is not reached. readable: as for parse()."""
     reason, packet = parse(frame, readable)
     settings = world.settings
     if reason not in _PARSED:
@@ -101,7 +101,7 @@ def decide(frame: bytes, world: World, *, has_turn: bool = True, readable: int |
 
 
 def _broken(frame: bytes, reason: str, packet: Packet, world: World) -> Decision:
-    """Not parsed. Where that is allowed, the source is what stands in its place, if the fixed header is there."""
+    """Not parsed. Where that is allowed, the source is read from a fixed header that is all there."""
     if reason == "REASON_NOT_IP":
         return _PASS
     if reason in _FRAME_ERRORS:
@@ -119,7 +119,7 @@ def _broken(frame: bytes, reason: str, packet: Packet, world: World) -> Decision
 
 
 def _answered(frame: bytes, packet: Packet, settings: Settings, has_turn: bool) -> Decision:
-    """An IPv4 fragment that must not pass: is there a Packet Too Big in answer to it?"""
+    """Whether an IPv4 fragment that must not pass is answered by Packet Too Big."""
     header = frame[packet.l3_offset : packet.l4_offset]
     payload = packet.ip_len - len(header)
     if not settings.ptb_send or not settings.ptb_max_pps:

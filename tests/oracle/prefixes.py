@@ -89,7 +89,7 @@ def _one_network(rng: Random, family: int, count: int) -> Pairs:
 
 
 def _few_networks(rng: Random, family: int, count: int) -> Pairs:
-    """A few networks of a kind beside each other, with one, two, many longer prefixes in each."""
+    """A few neighbouring networks, with one, two or many longer prefixes in each."""
     bits, network = BITS[family], {4: 24, 6: 64}[family]
     base = _network(family, rng.getrandbits(bits), network - 4)[0]
     made = []
@@ -110,7 +110,7 @@ def _dense(rng: Random, family: int, count: int) -> Pairs:
 
 
 def _ends(rng: Random, family: int, count: int) -> Pairs:
-    """The first and the last networks that there are, which an index might take for free places or run beyond."""
+    """The first and the last networks of all, which an index might take for free entries, or run beyond."""
     bits = BITS[family]
     made = [(0, length) for length in (0, 1, bits // 2, bits // 2 + 1, bits - 1, bits) if not rng.randrange(3)]
     for length in (1, bits // 2, bits // 2 + 1, bits):
@@ -140,7 +140,7 @@ SHAPES = (
 
 
 def random_prefixes(rng: Random, family: int, most: int = 300) -> Pairs:
-    """Some prefixes: one shape, or two together; now and then a prefix twice, or one that holds others."""
+    """Some prefixes: one shape, or two together; now and then a prefix twice, or one that covers others."""
     made: Pairs = []
     for shape in rng.choices(SHAPES, k=rng.choice((1, 1, 2))):
         made += shape(rng, family, rng.choice((1, 2, rng.randint(1, 20), rng.randint(1, most))))

@@ -20,15 +20,14 @@ from ecbpf.filter.lists import ALLOW, DROP, Lists
 from ecbpf.filter.prefix import NAMES, Rows
 from ecbpf.filter.rows import same_prefixes
 from ecbpf.kernel.btf import Btf
-from ecbpf.kernel.globals import map_globals
 from ecbpf.kernel.map import Map, open_map
 from ecbpf.kernel.uapi import BPF_F_INNER_MAP, BPF_F_MMAPABLE, MAP_ARRAY
+from ecbpf.objects.filter import FilterBpf
 
 __all__ = ["Sets"]
 
 _FORMAT = 1  # the FILTER_FORMAT that the builders below make
 _PAGE = 4096  # FILTER_PAGE
-_OUTER = {4: "filter_ip4", 6: "filter_ip6"}
 _BUILD: dict[int, Callable[[Rows, Any, Btf], None]] = {4: build_ip4, 6: build_ip6}
 
 
@@ -37,8 +36,10 @@ class Sets:
 
     def __init__(self, maps: dict[str, Map]) -> None:
         """maps: the program's, as chain.occupant.maps_of() names them."""
-        self._maps = maps
-        self._globals = map_globals(maps[".data"])
+        known = FilterBpf.Maps(maps)
+        self._lists = known.filter_lists
+        self._indices = {4: known.filter_ip4, 6: known.filter_ip6}
+        self._live = FilterBpf.Live(maps)
         btf = maps[".rodata"].btf  # the program's own; a map that it took over from another version has that one's
         assert btf is not None  # libbpf loads no constants without
         self._btf = btf
@@ -46,14 +47,14 @@ class Sets:
     def read(self) -> Lists:
         """The lists as they are now. Raises DataError (written by another version), KernelError."""
         while True:
-            generation = self._globals.filter_generation
+            generation = self._live.filter_generation
             lists = self._read_bank(generation % 2)
             # If a change came in between, read again.
-            if generation == self._globals.filter_generation:
+            if generation == self._live.filter_generation:
                 return lists or Lists.empty()
 
     def _read_bank(self, bank: int) -> Lists | None:
-        number = self._maps["filter_lists"].get(bank)
+        number = self._lists.get(bank)
         if number is None:
             return None
         try:
@@ -74,31 +75,31 @@ class Sets:
 
         Raises EcbpfError if the program is of another version, KernelError.
         """
-        bank = (self._globals.filter_generation + 1) % 2
+        bank = (self._live.filter_generation + 1) % 2
         self._empty(bank)
         try:
             if lists.count(DROP) or lists.count(ALLOW):
-                _put(self._maps["filter_lists"], bank, _pages(lists.compacted()))
-            for family, outer in _OUTER.items():
+                _put(self._lists, bank, _pages(lists.compacted()))
+            for family, outer in self._indices.items():
                 kinds = ((lists.rows[kind, family], before.rows[kind, family]) for kind in (DROP, ALLOW))
                 if all(same_prefixes(*each) for each in kinds):
-                    number = self._maps[outer].get(1 - bank)
-                    _put(self._maps[outer], bank, None if number is None else open_map(number))
+                    number = outer.get(1 - bank)
+                    _put(outer, bank, None if number is None else open_map(number))
                 else:
-                    _put(self._maps[outer], bank, self._index(lists, family))
+                    _put(outer, bank, self._index(lists, family))
         except BaseException:
             self._empty(bank)
             raise
 
     def commit(self) -> None:
         """Let packets meet the sets that prepare() built, and free the old ones. Raises KernelError."""
-        generation = self._globals.filter_generation
-        self._globals.filter_generation = (generation + 1) % (1 << 32)
+        generation = self._live.filter_generation
+        self._live.filter_generation = (generation + 1) % (1 << 32)
         self._empty(generation % 2)
 
     def discard(self) -> None:
         """Free what prepare() built."""
-        self._empty((self._globals.filter_generation + 1) % 2)
+        self._empty((self._live.filter_generation + 1) % 2)
 
     def rebuild(self) -> None:
         """Build the indices of a program that no packet meets yet, from the lists that it took over.
@@ -106,8 +107,8 @@ class Sets:
         Raises as prepare().
         """
         lists = self.read()
-        for family, outer in _OUTER.items():
-            _put(self._maps[outer], self._globals.filter_generation % 2, self._index(lists, family))
+        for family, outer in self._indices.items():
+            _put(outer, self._live.filter_generation % 2, self._index(lists, family))
 
     def _empty(self, bank: int) -> None:
         """Leave nothing in a bank.
@@ -116,8 +117,8 @@ class Sets:
         every program that began before it has ended (maybe_wait_bpf_programs() in kernel/bpf/syscall.c). So no
         program still reads the indices that go next. A bank without lists has no indices.
         """
-        for name in ("filter_lists", *_OUTER.values()):
-            _put(self._maps[name], bank, None)
+        for outer in (self._lists, *self._indices.values()):
+            _put(outer, bank, None)
 
     def _index(self, lists: Lists, family: int) -> Map | None:
         """A map with the index of a family's drop set less its allow set; None if nothing is left."""

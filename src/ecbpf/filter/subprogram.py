@@ -3,7 +3,7 @@
 from ecbpf.chain.occupant import maps_of
 from ecbpf.filter.local import update_local
 from ecbpf.kernel.object import Object
-from ecbpf.paths import object_path
+from ecbpf.objects.filter import FilterBpf
 from ecbpf.subprogram.base import StatefulSubprogram
 from ecbpf.subprogram.counters import CounterTable
 from ecbpf.subprogram.settings import Number, Switch
@@ -20,7 +20,7 @@ class Filter(StatefulSubprogram):
     command = "ecbpf filter"
     slot = SLOT
     program = "xdp_filter_prog"
-    object = object_path("filter")
+    skeleton = FilterBpf
     settings = (
         Switch("frags_drop", True, "drop fragments", flag="--frags-drop"),
         Switch("ptb_send", True, "answer first IPv4 fragments by Packet Too Big"),
@@ -49,7 +49,8 @@ class Filter(StatefulSubprogram):
         """Build the indices of the lists that it takes over, and store this host's addresses."""
         from ecbpf.filter.sets import Sets  # noqa: PLC0415  (numpy costs its import, and no other verb needs it)
 
-        program = new.programs[self.program]
-        program.bind_map(new.maps["filter_lists"])
+        loaded = FilterBpf(new)
+        program = loaded.programs.xdp_filter_prog
+        program.bind_map(loaded.maps.filter_lists)
         Sets(maps_of(program)).rebuild()
-        update_local(new.maps["filter_local"])
+        update_local(loaded.maps.filter_local)

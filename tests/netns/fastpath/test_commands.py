@@ -286,10 +286,10 @@ def test_counts_and_rates(installed: None) -> None:
         assert len({len(line) for line in lines}) == 1, "columns"
         assert [line.split()[0] for line in lines] == list(_COUNTERS)
     assert len(looks) == 3
-    every = [json.loads(line) for line in done("ecbpf fastpath stats 0.1 3 --json").splitlines()]
+    every = [json.loads(line) for line in done("ecbpf fastpath stats 0.4 3 --json").splitlines()]
     assert len(every) == 3
     for each in every:
-        assert 0.05 < each["seconds"] < 1
+        assert 0.2 < each["seconds"] < 4
         assert each["counts"] == counts
         assert each["rates"] == dict.fromkeys(_COUNTERS, 0.0)
 
@@ -310,7 +310,7 @@ def _help(line: str) -> str:
 
 def test_help_names_every_verb_and_setting() -> None:
     for verb in ("attach", "detach", "status", "set", "clear", "serve", "flows", "exclude"):
-        assert f"    {verb} " in _help("ecbpf fastpath --help")
+        assert f"\n    {verb} " in _help("ecbpf fastpath --help")
         assert _help(f"ecbpf fastpath {verb} --help")
     for verb in ("attach", "load", "set"):
         assert all(name in _help(f"ecbpf fastpath {verb} --help") for name in TABLE.rows)
@@ -318,7 +318,7 @@ def test_help_names_every_verb_and_setting() -> None:
 
 def test_earlier_words_are_understood_and_not_listed(host: None) -> None:
     for verb in ("load", "unload", "show", "stats", "statsd"):
-        assert f"    {verb} " not in _help("ecbpf fastpath --help")
+        assert f"\n    {verb} " not in _help("ecbpf fastpath --help")
         assert _help(f"ecbpf fastpath {verb} --help")
     words = "-i near0 -o near0 -a other0 -e 192.0.2.1 --flows 1000 --force vlan=7"
     attached, detached = done(f"ecbpf fastpath attach {words}"), done("ecbpf fastpath detach -i near0")
@@ -331,7 +331,7 @@ def test_earlier_words_are_understood_and_not_listed(host: None) -> None:
     assert done("ecbpf fastpath unload -i near0") == detached
 
 
-def test_status(fastpath: None) -> None:
+def test_status(installed: None) -> None:
     text = done("ecbpf fastpath status")
     assert text.startswith("ingress: near0\negress: far0 near0\nmonitor: off\n")
     assert text.endswith("excluded addresses: -\n" + "".join(f"{name}: 0\n" for name in _COUNTERS))
@@ -341,7 +341,7 @@ def test_status(fastpath: None) -> None:
     assert list(shown["counters"]) == list(_COUNTERS)
 
 
-def test_clear(fastpath: None) -> None:
+def test_clear(installed: None) -> None:
     done("ecbpf fastpath set wrap_packets=128 inbound_pps=1+0+1")
     for _ in range(200):
         find_root("near0").program.test_run(FLOOD)
@@ -354,7 +354,7 @@ def test_clear(fastpath: None) -> None:
     assert find_fastpath().counters()["total_pkts_xdp_rx"] == 1
 
 
-def test_clear_leaves_the_rest_of_the_value_alone(fastpath: None) -> None:
+def test_clear_leaves_the_rest_of_the_value_alone(installed: None) -> None:
     cpus = find_fastpath().maps["fastpath_cpus"]
     (first, *others) = cpus[0]
     first.packets, first.drop_chance, first.resets, first.reset_epoch = 7, 8, 9, 10

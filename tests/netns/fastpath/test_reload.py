@@ -46,6 +46,14 @@ COUNTER = Edit(
 )
 FORMAT = Edit("fastpath/layout.h", "FASTPATH_FORMAT = 1", "FASTPATH_FORMAT = 2")
 NO_SETTING = Edit("fastpath/settings.h", "bool decrement_ttl SETTING = false;", "#define decrement_ttl false")
+# Members of struct flow as they were called before.
+EARLIER_NAMES = [
+    Edit("fastpath/table.h", "__u8 sequence; /* odd", "__u8 version;\n#define sequence version\n/* odd"),
+    Edit("fastpath/table.h", "__u32 ifindex; /* of the NIC", "__u32 port; /* of the NIC"),
+    Edit("fastpath/learn.h", "flow->ifindex =", "flow->port ="),
+    Edit("fastpath/learn.h", "flow->ifindex ==", "flow->port =="),
+    Edit("fastpath_ingress.bpf.c", "flow->ifindex", "flow->port"),
+]
 
 _CLIENT, _VIP = bytes((198, 51, 100, 7)), bytes((10, 0, 1, 10))
 FLOW = FlowId(_CLIENT, _VIP, 40000, 80, TCP)
@@ -55,8 +63,8 @@ _PATIENT = {"sample_seconds": 899, "inactive_seconds": 900}
 
 
 @pytest.fixture
-def near(near: str, host: None) -> str:
-    """An interface with a fast path that knows FLOW and FLOW6, and diverts them; another is in it too."""
+def nic(near: str, host: None) -> str:
+    """An interface with a fast path that has learned FLOW and FLOW6, and diverts them; other0 has it too."""
     patient = " ".join(f"{name}={value}" for name, value in _PATIENT.items())
     done(f"ecbpf fastpath attach -i near0,other0 -o near0 --flows 1000 {patient} -e 192.0.2.1 -a other0")
     for flow in (FLOW, FLOW6):
@@ -107,7 +115,7 @@ def timeless(flow: Flow) -> Flow:
     return flow._replace(age=0.0, idle=0.0, state="")
 
 
-def test_everything_goes_on(near: str) -> None:
+def test_everything_goes_on(nic: str) -> None:
     done("ecbpf fastpath set limit_rates=on max_resets_pps=77")
     before, counts, flows = snapshot(), find_fastpath().counters(), read_flows(find_fastpath().flow_table)
     assert counts["total_bypassed_pkts"] == 2
@@ -124,7 +132,7 @@ def test_everything_goes_on(near: str) -> None:
     assert [timeless(flow) for flow in read_flows(find_fastpath().flow_table)] == [
         timeless(flow) for flow in flows
     ]
-    assert diverts(near)
+    assert diverts(nic)
     assert find_fastpath().counters()["total_bypassed_pkts"] == 4
 
 
@@ -133,7 +141,7 @@ def test_everything_goes_on(near: str) -> None:
     [[SETTING], [COUNTER], [SETTING, COUNTER], [NO_SETTING]],
     ids=["a setting more", "a counter more", "both", "a setting less"],
 )
-def test_another_version_and_back(near: str, version: SetVersion, edits: list[Edit]) -> None:
+def test_another_version_and_back(nic: str, version: SetVersion, edits: list[Edit]) -> None:
     done("ecbpf fastpath set limit_rates=on max_resets_pps=77 wrap_packets=200")
     wanted = _PATIENT | {"limit_rates": True, "max_resets_pps": 77, "wrap_packets": 200, "vlan": -1}
     for turn in range(1, 4):
@@ -148,13 +156,13 @@ def test_another_version_and_back(near: str, version: SetVersion, edits: list[Ed
         assert [str(each) for each in running.addresses.excluded] == ["192.0.2.1"]
         assert running.addresses.interfaces == ["other0"]
         assert ("of_tomorrow" in running.counters()) == (turn == 1 and COUNTER in edits)
-        assert diverts(near)
+        assert diverts(nic)
         assert running.counters()["total_bypassed_pkts"] == 2 * turn + 2
         assert "max_resets_pps: 77\n" in done("ecbpf fastpath status")
         assert "max_resets_pps is 77, was 77\n" in done("ecbpf fastpath set max_resets_pps=77 limit_rates=on")
 
 
-def test_settings_of_another_version(near: str, version: SetVersion) -> None:
+def test_settings_of_another_version(nic: str, version: SetVersion) -> None:
     version(NO_SETTING)
     reload()
     error = "ecbpf: decrement_ttl: the running version of the fast path does not have this setting; "
@@ -167,56 +175,75 @@ def test_settings_of_another_version(near: str, version: SetVersion) -> None:
     version()
     reload("decrement_ttl=on")
     assert find_fastpath().settings["decrement_ttl"] is True
-    assert diverts(near)
+    assert diverts(nic)
 
 
-def test_a_table_of_another_format_begins_anew(near: str, version: SetVersion) -> None:
+def test_a_table_of_another_format_begins_anew(nic: str, version: SetVersion) -> None:
     for edits in ([FORMAT], []):
         version(*edits)
         assert reload() == "new flow table: 0 flows, made for 1000, 0.259 MiB"
-        assert arrive(near, FLOW) == XDP_PASS
+        assert arrive(nic, FLOW) == XDP_PASS
         running = find_fastpath()
         assert running.settings | _PATIENT == running.settings
         assert [str(each) for each in running.addresses.excluded] == ["192.0.2.1"]
         assert running.counters()["total_bypassed_pkts"] == 2
-        learn(near, FLOW)
+        learn(nic, FLOW)
         assert [flow.client for flow in read_flows(running.flow_table)] == ["198.51.100.7"]
 
 
-def test_a_table_of_another_size_begins_anew(near: str) -> None:
+def test_a_table_with_earlier_names_of_members_is_read_and_kept(nic: str, version: SetVersion) -> None:
+    version(*EARLIER_NAMES)
+    done("ecbpf fastpath detach")
+    reload("-i near0 -o near0 --flows 1000 sample_seconds=899 inactive_seconds=900")
+    for flow in (FLOW, FLOW6):
+        learn(nic, flow)
+    table = find_fastpath().flow_table
+    assert table.btf is not None
+    names = table.btf.struct("flow")._names_
+    assert {"version", "port"} <= names.keys()
+    assert not {"sequence", "ifindex"} & names.keys()
+    flows = [timeless(flow) for flow in read_flows(table)]
+    assert {(flow.client_port, flow.interface) for flow in flows} == {(40000, "near0"), (40001, "near0")}
+    version()
+    assert reload().startswith("flow table kept: 2 flows")
+    assert [timeless(flow) for flow in read_flows(find_fastpath().flow_table)] == flows
+    assert [arrive(nic, FLOW) for _ in range(10)] == [XDP_PASS] * 9 + [XDP_TX]
+
+
+def test_a_table_of_another_size_begins_anew(nic: str) -> None:
     assert reload("--flows 1000").startswith("flow table kept: 2 flows, ")
-    assert diverts(near)
+    assert diverts(nic)
     assert reload("--flows 5000") == "new flow table: 0 flows, made for 5000, 1.3 MiB"
-    assert arrive(near, FLOW) == XDP_PASS
-    learn(near, FLOW)
-    assert [arrive(near, FLOW) for _ in range(10)] == [XDP_PASS] * 9 + [XDP_TX]
+    assert arrive(nic, FLOW) == XDP_PASS
+    learn(nic, FLOW)
+    assert [arrive(nic, FLOW) for _ in range(10)] == [XDP_PASS] * 9 + [XDP_TX]
 
 
-def test_facts_about_the_machine_are_read_again(near: str) -> None:
-    old = link_of(near).mac
-    sh(f"ip link set {near} address 02:00:00:00:77:77")
-    assert arrive(near, FLOW) == XDP_PASS, "frames to the new address are no business of the old program's"
+def test_facts_about_the_machine_are_read_again(nic: str) -> None:
+    old = link_of(nic).mac
+    sh(f"ip link set {nic} address 02:00:00:00:77:77")
+    assert arrive(nic, FLOW) == XDP_PASS, "frames to the new address are no business of the old program's"
     assert reload("-a near0").startswith("flow table kept: 2 flows")
-    assert diverts(near)
-    assert arrive(near, FLOW, mac=old) == XDP_PASS
-    sh(f"ip addr add 10.0.1.10/24 dev {near}")
-    assert diverts(near)
+    assert diverts(nic)
+    assert arrive(nic, FLOW, mac=old) == XDP_PASS
+    sh(f"ip addr add 10.0.1.10/24 dev {nic}")
+    assert diverts(nic)
     reload()
-    assert arrive(near, FLOW) == XDP_PASS, "its VIP is an own address"
-    assert arrive(near, FLOW6) == XDP_TX
-    sh(f"ip addr del 10.0.1.10/24 dev {near}")
+    assert arrive(nic, FLOW) == XDP_PASS, "its VIP is an own address"
+    assert arrive(nic, FLOW6) == XDP_TX
+    sh(f"ip addr del 10.0.1.10/24 dev {nic}")
     reload()
-    assert diverts(near)
+    assert diverts(nic)
     done("ecbpf fastpath exclude add 10.0.1.10")
-    assert arrive(near, FLOW) == XDP_PASS
+    assert arrive(nic, FLOW) == XDP_PASS
     reload()
-    assert arrive(near, FLOW) == XDP_PASS
+    assert arrive(nic, FLOW) == XDP_PASS
     done("ecbpf fastpath exclude del 10.0.1.10")
-    assert diverts(near)
+    assert diverts(nic)
 
 
 @pytest.mark.parametrize("words", ["", "--flows 2000", "limit_rates=on -a near0 -e 192.0.2.2 -o far0"])
-def test_a_load_that_fails_at_a_later_interface(near: str, build: Build, words: str) -> None:
+def test_a_load_that_fails_at_a_later_interface(nic: str, build: Build, words: str) -> None:
     detach("far0")
     attach("far0", filename=build("chain/root_old"))
     before, bypassed = snapshot(), find_fastpath().counters()["total_bypassed_pkts"]
@@ -225,7 +252,7 @@ def test_a_load_that_fails_at_a_later_interface(near: str, build: Build, words: 
     assert err.startswith("ecbpf: far0: its root array is of another version: ")
     now = snapshot()
     assert now == before
-    assert diverts(near)
+    assert diverts(nic)
     assert find_fastpath().counters()["total_bypassed_pkts"] == bypassed + 2
 
 
@@ -241,7 +268,7 @@ def test_a_first_load_that_fails_at_a_later_interface(host: None, build: Build) 
     assert snapshot() == before
 
 
-def test_one_of_a_version_that_this_one_cannot_read(near: str, tmp_path: Path) -> None:
+def test_one_of_a_version_that_this_one_cannot_read(nic: str, tmp_path: Path) -> None:
     source = tmp_path / "strange.bpf.c"
     source.write_text(
         "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\n"
@@ -251,7 +278,7 @@ def test_one_of_a_version_that_this_one_cannot_read(near: str, tmp_path: Path) -
     compile_object(str(source), str(tmp_path / "strange.bpf.o"))
     with Object.open(str(tmp_path / "strange.bpf.o")) as strange, locked():
         strange.load()
-        put_egress(near, strange.programs["tc_fastpath_prog"])
+        put_egress(nic, strange.programs["tc_fastpath_prog"])
     error = (
         "ecbpf: fast path: the fast path there is of another version: it has no map fastpath_flows; "
         "ecbpf fastpath detach, and attach it again\n"

@@ -37,7 +37,7 @@ IP4, IP6 = 0x0800, 0x86DD
 
 
 class Case(NamedTuple):
-    """settings: other than the defaults. inside: what follows the ethertype; target: where Ethernet sends it."""
+    """settings: those changed. inside: what follows the ethertype; target: the destination MAC address."""
 
     description: str
     inside: bytes
@@ -54,7 +54,7 @@ def frame_of(case: Case, tags: bytes = b"") -> bytes:
 
 
 def first_fragment(payload: bytes = b"z" * 16, proto: int = 17, **fields: Any) -> bytes:
-    """IPv4 that can be answered."""
+    """An IPv4 fragment that can be answered."""
     return bytes(_ip4(**({"flags": "MF", "proto": proto, "id": 7} | fields)) / Raw(payload))
 
 
@@ -110,7 +110,7 @@ def _sources() -> Iterator[Case]:
 
 
 def _broken_headers() -> Iterator[Case]:
-    """Each from a source that is not listed, and one that is; with the switch on and off."""
+    """Each from an unlisted and from a listed source, with the switch on and off."""
     for source in ("192.0.2.1", _LISTED4):
         listed = _SOURCE4 if source == _LISTED4 else _PASSED
         from_ = f", from {source}"

@@ -27,7 +27,7 @@ _ROOM = 64 * 1024
 
 
 class Outcome(NamedTuple):
-    """What the filter did with one packet. counters: each that moved, with how far; frame: as it is afterwards."""
+    """What the filter did with one packet. counters: how far each moved, if it did. frame: as it is afterwards."""
 
     verdict: str
     reason: str
@@ -73,7 +73,7 @@ class Bare:
         self.reasons = {number: name for name, number in self.object.btf.enum("reason").items()}
 
     def repeat(self, frame: bytes, times: int) -> int:
-        """One packet several times over, if it is not changed; returns the last verdict. From any thread."""
+        """Run an unchanged packet several times; returns the last verdict. Callable from any thread."""
         buffer = ctypes.create_string_buffer(frame, len(frame))
         run = options(TestRunOptions, data_in=ctypes.addressof(buffer), data_size_in=len(frame), repeat=times)
         lib.bpf_prog_test_run_opts(self.program.fd, ctypes.byref(run))
@@ -81,7 +81,7 @@ class Bare:
         return verdict
 
     def close(self) -> None:
-        """Let the program go."""
+        """Free the program."""
         self.object.close()
 
     def __enter__(self) -> Self:
@@ -95,13 +95,13 @@ class Bare:
         Subprogram.table.write(self.object.globals, asdict(settings))
 
     def set_lists(self, drop: dict[int, Pairs], allow: dict[int, Pairs]) -> None:
-        """Put these sets in the place of those before, as the commands do."""
+        """Replace the sets by these, as the commands do."""
         new = lists_of(drop, allow)
         self.sets.change(new, self.lists)
         self.lists = new
 
     def set_local(self, addresses: Iterable[bytes]) -> None:
-        """Say which addresses are this host's own, packed."""
+        """Set which addresses are this host's own. addresses: packed."""
         local = self.object.maps["filter_local"]
         for key in list(local.keys()):
             local.delete(bytes(key))
@@ -110,7 +110,7 @@ class Bare:
 
 
 class Filter(Bare):
-    """One that shows what it did with each packet.
+    """A filter that shows what it did with each packet.
 
     Every packet is sampled: a program in the sampler's place shows reason and counts in memory, so that a packet
     costs one system call.
@@ -145,7 +145,7 @@ class Filter(Bare):
         stats[root] = rows
 
     def close(self) -> None:
-        """Let both programs go."""
+        """Free both programs."""
         self._seen_object.close()
         super().close()
 
@@ -173,7 +173,7 @@ class Filter(Bare):
         return Outcome(verdict, self.reasons[seen.reason], counters, self.frame_after())
 
     def agrees(self, frame: bytes, decision: Decision) -> bool:
-        """Does the kernel decide so? As __call__(), but in 6 microseconds."""
+        """Whether the kernel decides the same. Like __call__(), but in 6 microseconds."""
         expected = self._expected.get(decision)
         if expected is None:
             expected = self._expected[decision] = self._seen_after(decision)
@@ -194,6 +194,6 @@ class Filter(Bare):
         return bytes(after)
 
     def readable(self, frame: bytes) -> int:
-        """How much of a frame a test run puts in the first buffer."""
+        """How many bytes of a frame a test run puts in the first buffer."""
         self._seen_object.programs["xdp_readable_prog"].test_run(frame)
         return int(self.seen.readable)

@@ -20,13 +20,13 @@ from tests.oracle.frames import Hosts, random_frame
 from tests.oracle.prefixes import BITS, Pairs, edges, random_holes, random_prefixes
 from tests.support.objects import builder
 
-A_SET = 20_000  # packets that meet the same sets, and
-A_SETTING = 400  # the same settings
+PER_SET = 20_000  # packets that meet the same sets
+PER_SETTING = 400  # packets that meet the same settings
 NO_LIMIT = 2**32 - 1
 
 
 def random_settings(rng: Random) -> Settings:
-    """Each switch as it is by default, but for one in four; no limit of a number."""
+    """Three in four switches at their default; ptb_max_pps without a limit, or off."""
     values: dict[str, Any] = {each.name: bool(rng.randrange(4)) == each.default for each in fields(Settings)}
     values["ptb_max_pps"] = rng.choice((NO_LIMIT, NO_LIMIT, NO_LIMIT, 0))
     return Settings(**values)
@@ -41,7 +41,7 @@ def within(rng: Random, family: int, prefixes: Pairs) -> list[int]:
 
 
 def random_world(rng: Random, targets: Hosts) -> tuple[World, Hosts]:
-    """Sets, and hosts: who is listed, hardly so, just not, or let through by the allow set."""
+    """Sets, and hosts that are listed, at the edge of a prefix, just outside it, or allowed."""
     drop = {family: random_prefixes(rng, family) for family in BITS}
     allow = {family: random_holes(rng, family, drop[family]) for family in BITS}
     sources = {}
@@ -65,14 +65,14 @@ TARGETS = Hosts(
 
 
 def compare(filter_: Filter, rng: Random, packets: int) -> Counter[str]:
-    """Run so many packets; returns the decisions. Raises AssertionError at the first difference."""
+    """Run that many packets; returns the decisions. Raises AssertionError at the first difference."""
     seen: Counter[str] = Counter()
     for number in range(packets):
-        if number % A_SET == 0:
+        if number % PER_SET == 0:
             world, hosts = random_world(rng, TARGETS)
             filter_.set_lists(world.drop, world.allow)
             filter_.set_local(world.local)
-        if number % A_SETTING == 0:
+        if number % PER_SETTING == 0:
             world.settings = random_settings(rng)
             filter_.set(world.settings)
         frame = random_frame(rng, hosts=hosts)

@@ -1,4 +1,4 @@
-"""This host's addresses, gateways and guests, as the namespace has them, and what the filter makes of them."""
+"""This host's addresses, gateways and ssh peers in a namespace, and what the filter does with them."""
 
 import contextlib
 import errno
@@ -31,7 +31,7 @@ _MAPPED = bytes(10) + b"\xff\xff"
 
 @pytest.fixture
 def bare(inside: None, pair: Pair) -> str:
-    """An interface of two without addresses, IPv6 being on; no programs."""
+    """One of two interfaces, without addresses or programs, and with IPv6 on."""
     sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.all.accept_dad=0; ip link set lo up")
     for name in (pair.near, pair.far):
         sh(f"sysctl -qw net.ipv6.conf.{name}.disable_ipv6=0 net.ipv6.conf.{name}.accept_dad=0")
@@ -62,13 +62,13 @@ def _own() -> set[str]:
         (["192.0.2.10/32", "10.9.0.1/31"], {"10.9.0.1"}),
         (["192.0.2.10/32", "192.0.2.11/32"], {"192.0.2.10", "192.0.2.11"}),  # alone: all it has
         (["10.9.0.1/24", "10.9.0.2/24", "10.8.0.1/16"], {"10.9.0.1", "10.9.0.2", "10.8.0.1"}),
-        (["10.9.0.1/24", "192.0.2.10/32 label near0:vip"], {"10.9.0.1"}),  # a label is no interface
+        (["10.9.0.1/24", "192.0.2.10/32 label near0:vip"], {"10.9.0.1"}),  # a label is not an interface
         (["192.0.2.10/32", "10.9.0.1/24 label near0:1"], {"10.9.0.1"}),
         (["10.9.0.1/24 label near0:1"], {"10.9.0.1"}),
         (["2001:db8::1/64", "2001:db8::10/128"], {"2001:db8::1"}),
         (["2001:db8::10/128"], {"2001:db8::10"}),
         (["2001:db8::1/127", "fd00::1/64"], {"2001:db8::1", "fd00::1"}),
-        (["10.9.0.1/24", "2001:db8::10/128"], {"10.9.0.1", "2001:db8::10"}),  # a family by itself
+        (["10.9.0.1/24", "2001:db8::10/128"], {"10.9.0.1", "2001:db8::10"}),  # each family by itself
         (["10.9.0.1 peer 10.9.0.2"], {"10.9.0.1"}),
         ([], set()),
     ],
@@ -78,15 +78,15 @@ def test_the_addresses_of_an_interface(bare: str, addresses: list[str], own: set
     assert _own() == own
 
 
-def test_an_address_of_the_link_counts(bare: str) -> None:
+def test_a_link_local_address_counts(bare: str) -> None:
     _add(bare, "fe80::1/64", "2001:db8::1/64")
     assert _own() == {"fe80::1", "2001:db8::1"}
 
 
-def test_interfaces_one_by_one(bare: str, pair: Pair) -> None:
+def test_each_interface_counts_by_itself(bare: str, pair: Pair) -> None:
     _add(bare, "10.9.0.1/24", "192.0.2.10/32")
     _add(pair.far, "192.0.2.10/32")
-    assert _own() == {"10.9.0.1", "192.0.2.10"}, "of the far interface it is all it has"
+    assert _own() == {"10.9.0.1", "192.0.2.10"}, "the far interface has no other address"
 
 
 def test_no_address_of_the_loopback_is_own(bare: str) -> None:
@@ -96,12 +96,12 @@ def test_no_address_of_the_loopback_is_own(bare: str) -> None:
 
 
 def test_no_address_of_an_interface_without_neighbours_is_own(bare: str, pair: Pair) -> None:
-    sh(f"ip link set {pair.far} arp off")  # as a dummy is, and tunl0 of a real server
+    sh(f"ip link set {pair.far} arp off")  # like a dummy interface, or tunl0 of a real server
     _add(pair.far, "192.0.2.10/24")
     assert _own() == set()
 
 
-def test_events_tell_of_changes(bare: str) -> None:
+def test_address_events_report_changes(bare: str) -> None:
     with contextlib.closing(AddressEvents()) as events:
         assert not events.changed()
         _add(bare, "10.9.0.1/24")
@@ -111,13 +111,13 @@ def test_events_tell_of_changes(bare: str) -> None:
         sh(f"ip address del 10.9.0.1/24 dev {bare}")
         assert events.changed()
         batch = [f"address {verb} 10.8.{n}.1/32 dev {bare}" for n in range(250) for verb in ("add", "del")]
-        subprocess.run(["ip", "-batch", "-"], input="\n".join(batch), text=True, check=True)  # more than fits
+        subprocess.run(["ip", "-batch", "-"], input="\n".join(batch), text=True, check=True)  # overflows
         assert events.changed()
         assert not events.changed()
 
 
 def _local(interface: str) -> set[str]:
-    """What the filter takes for this host's addresses."""
+    """The addresses that the filter has as this host's."""
     program = program_in(find_root(interface), 2)
     assert program is not None
     keys = {bytes(key) for key in maps_of(program)["filter_local"]}
@@ -131,7 +131,7 @@ def _eventually(interface: str, expected: set[str]) -> None:
         time.sleep(0.05)
 
 
-def test_the_filter_learns_them_when_it_is_attached(near: str) -> None:
+def test_attach_stores_the_own_addresses(near: str) -> None:
     _add(near, "10.9.0.1/24", "192.0.2.10/32", "2001:db8::1/64")
     done(f"ecbpf filter attach -i {near}")
     assert _local(near) == {"10.9.0.1", "2001:db8::1"}
@@ -143,7 +143,7 @@ def test_the_filter_learns_them_when_it_is_attached(near: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["serve", "watch", "statsd"])
-def test_a_service_keeps_them_current(near: str, pair: Pair, verb: str) -> None:
+def test_a_service_keeps_the_own_addresses_current(near: str, pair: Pair, verb: str) -> None:
     done(f"ecbpf filter attach -i {near},{pair.far}")
     _add(near, "10.9.0.1/24")
     with subprocess.Popen(
@@ -155,7 +155,7 @@ def test_a_service_keeps_them_current(near: str, pair: Pair, verb: str) -> None:
             for interface in (near, pair.far):
                 _eventually(interface, {"10.9.0.1", "2001:db8::1", "192.0.2.10"})
             sh(f"ip address del 10.9.0.1/24 dev {near}")
-            _add(pair.far, "10.7.0.1/24")  # which makes a VIP of the other
+            _add(pair.far, "10.7.0.1/24")  # which makes the single address a VIP
             for interface in (near, pair.far):
                 _eventually(interface, {"2001:db8::1", "10.7.0.1"})
         finally:
@@ -165,7 +165,7 @@ def test_a_service_keeps_them_current(near: str, pair: Pair, verb: str) -> None:
 
 
 def test_two_updates_at_once(near: str) -> None:
-    """The one waits for the other: else it could delete what the other has just added."""
+    """One waits for the other, or it could delete what the other has just added."""
     done(f"ecbpf filter attach -i {near}")
     with subprocess.Popen(command(f"ecbpf filter serve -i {near}")) as process:
         try:
@@ -279,7 +279,7 @@ def test_ssh_peers(bare: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_warning_about_peers_without_a_session(bare: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flood of SYNs to port 22 is no ssh session; nor is one that has ended."""
+    """A flood of SYNs to port 22 is not an ssh session, nor is a connection that has ended."""
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     _add(bare, "10.9.0.1/24", "10.9.0.7/24")
     with _connection("10.9.0.1", "10.9.0.7", "0.0.0.0"):
@@ -293,7 +293,7 @@ def _warning(interface: str, address: str, who: str) -> str:
     return f"ecbpf: warning: {interface}: drops {address}, {who}; {hint}\n"
 
 
-def test_who_would_be_locked_out_is_said_once(near: str, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warning_names_each_lockout_once(near: str, pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "2001:db8::7 50000 2001:db8::1 22")
     done(f"ecbpf filter attach -i {near},{pair.far}")
     _add(near, "10.9.0.1/24")
@@ -309,7 +309,7 @@ def test_who_would_be_locked_out_is_said_once(near: str, pair: Pair, monkeypatch
         assert (status, err) == (0, gateway + session)
         assert out.endswith("2 added; 4 in the drop set\n")
     for prefix in ("10.9.0.254", "0.0.0.0/0", "10.9.0.0/24"):
-        done(f"ecbpf filter drop -i {near} {prefix}")  # without a word: they are dropped already
+        done(f"ecbpf filter drop -i {near} {prefix}")  # no warning: they are dropped already
     both = typed(f"ecbpf filter drop -i {near},{pair.far} 10.0.0.0/8")
     assert (both.status, both.err) == (0, _warning(pair.far, "10.9.0.254", "this host's default gateway"))
     done(f"ecbpf filter allow -i {near} 10.9.0.254")
@@ -322,7 +322,7 @@ def test_who_would_be_locked_out_is_said_once(near: str, pair: Pair, monkeypatch
 
 @pytest.fixture
 def ip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A script in the place of `ip`."""
+    """A script that stands in for `ip`."""
     script = tmp_path / "ip"
     script.touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)

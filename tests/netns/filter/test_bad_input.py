@@ -1,4 +1,4 @@
-"""Bad input to the filter's commands: one line that says what is wrong, the status, and nothing changed."""
+"""Bad input to the filter's commands: one line of error, the right exit status, and nothing changed."""
 
 import re
 import subprocess
@@ -212,7 +212,7 @@ def test_bad_input_gets_one_line_and_changes_nothing(near: str, pair: Pair, tmp_
     assert sorted(path.name for path in tmp_path.iterdir()) == ["BAD", "GOOD"]
 
 
-def test_without_the_rights_it_says_so(near: str) -> None:
+def test_missing_privileges_are_reported(near: str) -> None:
     before = snapshot(near)
     for line in (
         f"xdp_filter --attach --interface {near}",
@@ -228,7 +228,7 @@ def test_without_the_rights_it_says_so(near: str) -> None:
     assert snapshot(near) == before
 
 
-def test_without_a_standard_input_to_read(near: str) -> None:
+def test_closed_standard_input(near: str) -> None:
     shell = ["bash", "-c", 'exec "$@" <&-', "bash", *command(f"ecbpf filter load -i {near} -")]
     result = subprocess.run(shell, check=False, capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (65, "")

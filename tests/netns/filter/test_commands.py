@@ -37,14 +37,14 @@ _DEFAULTS |= {"ip_options_drop": True, "ip_evil_drop": True, "ip_header_abort": 
 
 @pytest.fixture
 def near(near: str, roots: Pair) -> str:
-    """An interface with the filter; the far one has a root array alone."""
+    """An interface with the filter; the far interface has only a root array."""
     done(f"ecbpf filter attach -i {near}")
     return near
 
 
 @pytest.fixture
 def both(near: str, pair: Pair) -> str:
-    """Both interfaces with the filter, as a list."""
+    """Both interfaces, with the filter, separated by a comma."""
     done(f"xdp_filter --attach --interface {pair.far}")
     return f"{near},{pair.far}"
 
@@ -86,7 +86,7 @@ def test_the_status_text(near: str, pair: Pair, both: str) -> None:
         assert _undated(two).startswith(f"{filled}\n=================== Status for interface '{pair.far}' ====")
 
 
-def test_the_text_shows_other_settings_and_the_allow_set_where_there_is_something_to_see(near: str) -> None:
+def test_the_text_shows_changed_settings_and_a_filled_allow_set(near: str) -> None:
     done(f"ecbpf filter set -i {near} ip_evil_drop=off ptb_max_pps=0 frags_drop=off")
     done(f"ecbpf filter allow -i {near} 10.0.0.1 --tag ours")
     text = _undated(done(f"ecbpf filter status -i {near}"))
@@ -104,7 +104,7 @@ def test_the_json(near: str, pair: Pair, both: str) -> None:
     entry = {"Address": "192.168.56.0", "PrefixLen": 24, "Tag": "56 sübnet", "Load Time": "DATE"}
     for face in ("xdp_filter --status --json --interface", "ecbpf filter status --json -i"):
         text = done(f"{face} {near}")
-        assert "56 sübnet" in text, "as it is, for who greps"
+        assert "56 sübnet" in text, "unescaped, so that grep finds it"
         shown = json.loads(_undated(text))
         assert list(shown["configuration"]) == list(_DEFAULTS)
         assert list(shown["stats"]) == list(_COUNTERS)
@@ -139,7 +139,7 @@ def test_the_next_packet_meets_the_change(near: str, pair: Pair, both: str, drop
     )
 
 
-def test_allowed_wins(near: str) -> None:
+def test_the_allow_set_wins(near: str) -> None:
     done(f"ecbpf filter drop -i {near} 192.0.2.0/24 --tag bad")
     assert done(f"ecbpf filter allow -i {near} 192.0.2.1") == f"{near}: 1 added; 1 in the allow set\n"
     assert _verdict(near) == XDP_PASS
@@ -175,7 +175,7 @@ def test_flush_dry_run(both: str, near: str, pair: Pair) -> None:
 def test_clear_sets_the_counts_to_zero(both: str, near: str, pair: Pair, face: str) -> None:
     cleared = f"{near}: counts cleared\n{pair.far}: counts cleared\n"
     hint = f"{near}: 2 still in the drop set; ecbpf filter flush -i {near} empties it\n"
-    done(f"ecbpf filter allow -i {pair.far} 192.0.2.1")  # which is not for flush
+    done(f"ecbpf filter allow -i {pair.far} 192.0.2.1")  # flush leaves the allow set alone
     for _ in range(2):
         done(f"ecbpf filter drop -i {near} 192.0.2.1 2001:db8::/32")
         assert _verdict(near) == XDP_DROP
@@ -258,7 +258,7 @@ def test_attach_again_keeps_all_settings_but_those_it_sets(near: str, pair: Pair
         assert lists.get(0) is not None or lists.get(1) is not None
 
 
-def test_detach_takes_the_sets_along(both: str, near: str, pair: Pair) -> None:
+def test_detach_frees_the_sets(both: str, near: str, pair: Pair) -> None:
     for line, again in (
         (f"ecbpf filter detach -i {both}", f"ecbpf filter detach -i {near}"),
         (f"xdp_filter --detach --interface {both}", f"xdp_filter --detach --interface {near}"),
@@ -308,7 +308,7 @@ def test_check(near: str, pair: Pair, both: str) -> None:
     assert done(f"ecbpf filter check -i {pair.far} 10.9.9.9") == f"{pair.far}: 10.9.9.9 is not dropped\n"
 
 
-def test_host_bits_are_said(near: str) -> None:
+def test_cleared_host_bits_are_reported(near: str) -> None:
     assert done(f"xdp_filter --drop --interface {near} --ips 192.168.56.7/24") == (
         f"host bits cleared: 192.168.56.7/24 is 192.168.56.0/24\n{near}: 1 added; 1 in the drop set\n"
     )

@@ -1,4 +1,4 @@
-"""Lists of the filter as files: loaded, saved, shown; bounds; while another command changes them."""
+"""The filter's lists as files: load, save, list; capacity; and changes by another command meanwhile."""
 
 import errno
 import os
@@ -87,7 +87,7 @@ def test_replace(near: str, pair: Pair, file: Path) -> None:
     assert _verdict(near) == XDP_PASS
 
 
-def test_host_bits_in_a_file_are_said(near: str, file: Path) -> None:
+def test_cleared_host_bits_of_a_file_are_reported(near: str, file: Path) -> None:
     file.write_text("10.0.0.0/8\n192.168.56.7/24\n2001:db8::1/32 six\n")
     assert done(f"ecbpf filter load -i {near} {file}") == (
         f"host bits cleared: 192.168.56.7/24 is 192.168.56.0/24, and 1 more\n{near}: 3 added; 3 in the drop set\n"
@@ -112,7 +112,7 @@ def test_a_bad_line_late_in_a_long_file_changes_nothing(near: str, pair: Pair, f
     assert snapshot(near, pair.far) == before
 
 
-def test_one_more_than_the_sets_hold(near: str, pair: Pair, file: Path) -> None:
+def test_one_prefix_more_than_the_drop_set_holds(near: str, pair: Pair, file: Path) -> None:
     full = CAPACITY[DROP]
     with open(file, "w", encoding="ascii") as lines:
         lines.writelines(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}\n" for n in range(full))
@@ -133,7 +133,7 @@ def test_one_more_than_the_sets_hold(near: str, pair: Pair, file: Path) -> None:
     assert _verdict(near) == _verdict(pair.far) == XDP_DROP
 
 
-def test_one_more_than_the_allow_set_holds(near: str) -> None:
+def test_one_prefix_more_than_the_allow_set_holds(near: str) -> None:
     some = ",".join(f"10.0.{n >> 8}.{n & 255}" for n in range(1024))
     assert done(f"ecbpf filter allow -i {near} {some}") == f"{near}: 1024 added; 1024 in the allow set\n"
     status, out, err = typed(f"ecbpf filter allow -i {near} 192.0.2.1")
@@ -142,7 +142,7 @@ def test_one_more_than_the_allow_set_holds(near: str) -> None:
     done(f"ecbpf filter allow -i {near} 2001:db8::1")
 
 
-def test_everything_and_what_overlaps(near: str) -> None:
+def test_overlapping_prefixes_and_length_0(near: str) -> None:
     done(f"ecbpf filter drop -i {near} 0.0.0.0/0 192.0.2.0/24 192.0.2.1 192.0.2.1/32 ::/0 2001:db8::1")
     assert done(f"ecbpf filter list -i {near}") == "0.0.0.0/0\n192.0.2.0/24\n192.0.2.1/32\n::/0\n2001:db8::1/128\n"
     assert done(f"ecbpf filter undrop -i {near} 192.0.2.1") == (
@@ -192,9 +192,7 @@ def test_a_dry_run_changes_nothing(near: str, pair: Pair, file: Path) -> None:
     assert (status, "not in the drop set" in err) == (1, True)
 
 
-def test_save_keeps_the_file_that_is_there_if_it_fails_and_leaves_devices_what_they_are(
-    near: str, tmp_path: Path
-) -> None:
+def test_a_failed_save_keeps_the_old_file_and_devices_stay_devices(near: str, tmp_path: Path) -> None:
     done(f"ecbpf filter drop -i {near} 10.0.0.1")
     target, link, device = tmp_path / "target", tmp_path / "link", tmp_path / "device"
     target.write_text("old")
@@ -209,7 +207,7 @@ def test_save_keeps_the_file_that_is_there_if_it_fails_and_leaves_devices_what_t
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_save_leaves_owner_and_mode_what_they_are(near: str, tmp_path: Path, umask: int, mode: int) -> None:
+def test_save_keeps_owner_and_mode(near: str, tmp_path: Path, umask: int, mode: int) -> None:
     saved = tmp_path / "saved"
     before = os.umask(umask)
     try:
@@ -227,7 +225,7 @@ def test_save_leaves_owner_and_mode_what_they_are(near: str, tmp_path: Path, uma
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii"])
 def test_tags_that_the_terminal_cannot_show(near: str, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
-    """Files and JSON are UTF-8 all the same; what a person reads is escaped."""
+    """Files and JSON stay UTF-8; other output is escaped."""
     done(f"ecbpf filter drop -i {near} 192.0.2.1 --tag '€ü'")
     monkeypatch.setenv("PYTHONIOENCODING", encoding)
     for verb in ("list", "save - -i", "list --json", "status --json", "check --json 192.0.2.1"):
@@ -243,7 +241,7 @@ def test_tags_that_the_terminal_cannot_show(near: str, monkeypatch: pytest.Monke
         assert ("€ü".encode(encoding, "backslashreplace")) in shown.stdout
 
 
-def test_progress_on_a_terminal_alone(near: str, file: Path) -> None:
+def test_progress_only_on_a_terminal(near: str, file: Path) -> None:
     file.write_text("".join(f"10.0.{n >> 8}.{n & 255}\n" for n in range(40000)))
     terminal, end = pty.openpty()
     line = command(f"ecbpf filter load -i {near} {file}")
@@ -260,7 +258,7 @@ def test_progress_on_a_terminal_alone(near: str, file: Path) -> None:
 
 
 def _all_of(terminal: int) -> str:
-    """What is written to a terminal until all its other ends are closed."""
+    """Everything that is written to a terminal until its other ends are closed."""
     shown = b""
     while True:
         try:
@@ -272,8 +270,8 @@ def _all_of(terminal: int) -> str:
         shown += more
 
 
-def test_reading_while_another_changes(near: str) -> None:
-    """A reader sees what was before a change or what is after it."""
+def test_reading_while_another_command_changes_the_sets(near: str) -> None:
+    """A reader sees the lists from before a change or from after it."""
     script = (
         "from ecbpf.cli.main import main\n"
         "for _ in range(4):\n"
@@ -289,7 +287,7 @@ def test_reading_while_another_changes(near: str) -> None:
     assert seen == {"10.0.0.1/32\n", "10.0.0.1/32\n10.0.0.2/32\n2001:db8::/32\n"}
 
 
-def test_a_list_that_goes_while_it_is_opened(near: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_is_replaced_while_it_is_opened(near: str, monkeypatch: pytest.MonkeyPatch) -> None:
     done(f"ecbpf filter drop -i {near} 10.0.0.1")
     others = [f"ecbpf filter drop -i {near} 10.0.0.2"]
 

@@ -50,7 +50,7 @@ DECISIONS = {
 
 
 def test_a_million_packets() -> None:
-    """On all CPUs, each process with a filter of its own and another seed."""
+    """On all CPUs: one process each, with its own filter and its own seed."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     processes = [
         subprocess.Popen(
@@ -73,13 +73,13 @@ def test_a_million_packets() -> None:
     assert min(seen.values()) > PACKETS // 1000, seen
 
 
-def test_the_same_seed_gives_the_same(build: Build) -> None:
+def test_the_same_seed_gives_the_same_packets(build: Build) -> None:
     with Filter(build("filter/seen")) as filter_:
         assert compare(filter_, random.Random(3), 500) == compare(filter_, random.Random(3), 500)
 
 
-def test_small_failures_are_found_small(build: Build) -> None:
-    """Hypothesis looks for the smallest frame that is seen differently."""
+def test_hypothesis(build: Build) -> None:
+    """Hypothesis looks for the smallest frame on which kernel and oracle differ."""
     rng = random.Random(5)
     with Filter(build("filter/seen")) as filter_:
         world, hosts = random_world(rng, TARGETS)
@@ -99,7 +99,7 @@ def test_small_failures_are_found_small(build: Build) -> None:
 
 @needs_frags
 def test_multi_buffer_packets(build: Build) -> None:
-    """Only the first buffer can be read; the decision is the same, unless a header lies behind it."""
+    """Only the first buffer can be read; the decision is the same unless a header lies beyond it."""
     rng = random.Random(4)
     cut_off = 0
     with Filter(build("filter/seen"), frags=True) as filter_:

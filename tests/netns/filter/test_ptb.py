@@ -1,4 +1,4 @@
-"""Packet Too Big: the answer byte by byte, and how many there are."""
+"""Packet Too Big: the answer byte by byte, and the rate limit."""
 
 import os
 import time
@@ -24,7 +24,7 @@ every_tags = pytest.mark.parametrize("tags", [pytest.param(tags, id=name) for na
 
 
 def answer_by_scapy(frame: bytes) -> bytes:
-    """The right answer, made by another hand."""
+    """The right answer, made by scapy."""
     whole = Ether(frame)
     ip = whole[IP]
     link = frame[6:12] + frame[:6] + frame[12 : len(whole) - len(whole[IP])]
@@ -51,7 +51,7 @@ def test_answer_byte_by_byte(filter_: Filter, tags: bytes, words: int) -> None:
 
 
 def test_checksum_where_the_sum_folds(filter_: Filter) -> None:
-    """Every value of a quoted word and of a word of the header, among high ones: whatever carries there are."""
+    """Every value of a quoted word and of a header word, among high values: every possible carry."""
     filter_.set(Settings(ptb_max_pps=NO_LIMIT))
     header = bytearray(first_fragment(b"\xff" * 8, id=0xFFFF, src="191.255.255.255", dst="191.255.255.255")[:20])
     check, old = bytes(header[10:12]), bytes(header[12:16])
@@ -76,7 +76,7 @@ def _patched(check: bytes | bytearray, old: bytes, new: bytes) -> bytes:
 
 
 def _windows(filter_: Filter, second: int, sent: int) -> None:
-    """Make every CPU believe that it sent so many answers in that second, and look at the clock."""
+    """Set on every CPU how many answers it sent in that second, and read the clock."""
     windows = filter_.object.maps["filter_ptb"]
     each = windows[0]
     for window in each:
@@ -100,7 +100,7 @@ def _in_one_second(send: Callable[[int], int]) -> int:
 
 
 def _count(filter_: Filter, packets: int) -> int:
-    """How many of so many fragments are answered; the others must be counted as too many."""
+    """How many of that many fragments are answered; the others must count as above the limit."""
     answered = 0
     for _ in range(packets):
         outcome = filter_(FIRST)
@@ -114,7 +114,7 @@ def _count(filter_: Filter, packets: int) -> int:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 20, 255, 256, 300])
-def test_so_many_a_second_and_no_more(filter_: Filter, one_cpu: int, limit: int) -> None:
+def test_the_limit_per_second(filter_: Filter, one_cpu: int, limit: int) -> None:
     filter_.set(Settings(ptb_max_pps=limit))
 
     def burst(second: int) -> int:
@@ -124,7 +124,7 @@ def test_so_many_a_second_and_no_more(filter_: Filter, one_cpu: int, limit: int)
     assert _in_one_second(burst) == limit
 
 
-def test_the_limit_is_a_second_s(filter_: Filter, one_cpu: int) -> None:
+def test_the_limit_is_per_second_of_the_clock(filter_: Filter, one_cpu: int) -> None:
     filter_.set(Settings(ptb_max_pps=7))
 
     def same(second: int) -> int:
@@ -144,7 +144,7 @@ def test_the_limit_is_a_second_s(filter_: Filter, one_cpu: int) -> None:
     assert _in_one_second(another) == 7
 
 
-def test_a_new_second_comes(filter_: Filter, one_cpu: int) -> None:
+def test_a_new_second_starts_at_zero(filter_: Filter, one_cpu: int) -> None:
     """With nobody touching the windows."""
     filter_.set(Settings(ptb_max_pps=3))
     _windows(filter_, 0, 0)
@@ -155,7 +155,7 @@ def test_a_new_second_comes(filter_: Filter, one_cpu: int) -> None:
 
 
 @pytest.mark.skipif(len(CPUS) < 2, reason="one CPU")
-def test_another_cpu_has_its_own(filter_: Filter, one_cpu: int) -> None:
+def test_each_cpu_has_its_own_limit(filter_: Filter, one_cpu: int) -> None:
     filter_.set(Settings(ptb_max_pps=10))
 
     def each(second: int) -> int:
@@ -170,7 +170,7 @@ def test_another_cpu_has_its_own(filter_: Filter, one_cpu: int) -> None:
 
 
 def test_only_answers_are_counted(filter_: Filter, one_cpu: int) -> None:
-    """What gets no answer anyway takes nobody's turn."""
+    """A fragment that is never answered does not count towards the limit."""
     filter_.set(Settings(ptb_max_pps=5))
     others = (
         first_fragment(b"z" * 12),
@@ -203,7 +203,7 @@ def test_limit_changes_at_once(filter_: Filter, one_cpu: int) -> None:
     assert _in_one_second(changed) == 240
 
 
-def test_no_room_for_an_answer(filter_: Filter) -> None:
+def test_no_headroom_for_an_answer(filter_: Filter) -> None:
     """Metadata in front of the frame takes the headroom."""
     filter_.set(Settings(ptb_max_pps=NO_LIMIT))
     taken = 208
@@ -230,7 +230,7 @@ def _counters(filter_: Filter) -> dict[str, int]:
 
 @needs_frags
 def test_multi_buffer_packets(build: Build) -> None:
-    """An answer is short, whatever it answers."""
+    """An answer is short, however long the packet."""
     with Filter(build("filter/seen"), frags=True) as filter_:
         filter_.set(Settings(ptb_max_pps=NO_LIMIT))
         for size in (3000, 3496, 3520, 4096, 8000, 8968, 32_000):

@@ -22,8 +22,8 @@ from tests.oracle.prefixes import SHAPES, Pairs, PrefixSet, edges, random_holes,
 from tests.support.objects import Build
 
 QUESTION = np.dtype([("address", "u1", 16), ("is_listed", "<u8")])
-SEEDS = 70  # of random sets, a family each
-AT_RANDOM = 200  # addresses of a set, beside its edges
+SEEDS = 70  # of random sets, per family
+AT_RANDOM = 200  # random addresses per set, besides its edges
 
 
 class Asked:
@@ -40,7 +40,7 @@ class Asked:
         self.lists = lists
 
     def put_prefixes(self, family: int, drop: Pairs, allow: Pairs) -> None:
-        """The other family keeps what it has."""
+        """Replace one family; the other keeps its prefixes."""
         new = lists_of({family: drop}, {family: allow})
         other = {key: rows for key, rows in self.lists.rows.items() if key[1] != family}
         self.put(new._replace(rows=new.rows | other))
@@ -55,7 +55,7 @@ class Asked:
         self.questions["address"][:count] = addresses
         self.questions["is_listed"][:count] = 2
         self.loaded.globals.next_question = 0
-        # A test run of several repetitions takes 10 ms to begin.
+        # A test run with repetitions takes 10 ms to start.
         self.loaded.programs[f"xdp_ask_ip{family}_prog"].test_run(bytes(64), repeat=max(count, 1))
         answers = self.questions["is_listed"][:count]
         assert not np.count_nonzero(answers > 1)
@@ -70,7 +70,7 @@ def asked(build: Build) -> Iterator[Asked]:
 
 
 def check(asked: Asked, family: int, drop: Pairs, allow: Pairs, rng: Random) -> int:
-    """Is the kernel's set Python's? Returns how many addresses are in it."""
+    """Compare the kernel's set with Python's; returns how many addresses are in it."""
     asked.put_prefixes(family, drop, allow)
     dropped, allowed = PrefixSet(family, drop), PrefixSet(family, allow)
     addresses = edges(family, drop + allow)
@@ -128,7 +128,7 @@ def pairs(family: int) -> st.SearchStrategy[Pairs]:
 
 @pytest.mark.parametrize("family", BITS)
 def test_any_sets(asked: Asked, family: int) -> None:
-    """Hypothesis finds the smallest that is wrong."""
+    """Hypothesis finds the smallest wrong set."""
 
     @given(pairs(family), st.one_of(st.just([]), pairs(family)))
     @settings(max_examples=40, deadline=None, database=None, derandomize=True)
@@ -170,7 +170,7 @@ ODD: dict[str, tuple[int, Pairs, Pairs]] = {
     "IPv6: the last network": (6, [(TOP >> 64 << 64, 64)], []),
     "IPv6: both ends": (6, [(0, 128), (TOP, 128)], []),
     "IPv6: first key 0, long, and 6 others": (6, [(0, 128)] + [(NET | i << 64, 64) for i in range(6)], []),
-    "IPv6: first key 0, free places": (6, [(0, 64)] + [(NET | i << 64, 64) for i in range(7)], []),
+    "IPv6: first key 0, free entries": (6, [(0, 64)] + [(NET | i << 64, 64) for i in range(7)], []),
     "IPv6: all /128 in one /64": (6, [(NET | i, 128) for i in range(2000)], []),
     "IPv6: every other /128 in one /64": (6, [(NET | 2 * i, 128) for i in range(2000)], []),
     "IPv6: all lengths in one /64": (6, [(NET | 1 << (127 - i), i + 1) for i in range(64, 128)], []),
@@ -189,7 +189,7 @@ ODD: dict[str, tuple[int, Pairs, Pairs]] = {
 
 
 @pytest.mark.parametrize(("family", "drop", "allow"), ODD.values(), ids=ODD.keys())
-def test_odd_sets(asked: Asked, family: int, drop: Pairs, allow: Pairs) -> None:
+def test_special_sets(asked: Asked, family: int, drop: Pairs, allow: Pairs) -> None:
     check(asked, family, drop, allow, Random(1))
 
 
@@ -241,7 +241,7 @@ def _rows(upper: object, lower: object, length: int) -> Rows:
 _I = np.arange(COUNT, dtype=_U64)
 _SPREAD = _I << _U64(13) | _U64(0x2000_0000_0000_0000)
 _STEP = _U64(0x1000_0000_0000)  # 2^44: all of IPv6 in 2^20 steps
-# As many as there can be, of the kinds that take most room, or most steps.
+# Full sets, of the kinds that need the most memory or the most steps.
 FULL: dict[str, tuple[int, Rows]] = {
     "a /32 in every 16th /24": (4, _rows((_I << _U64(12) | _I & _U64(0xFF)) << _U64(32), 0, 32)),
     "a /32 in each of 2^20 /24s": (4, _rows((_I << _U64(8) | _U64(0x20000007)) << _U64(32), 0, 32)),
@@ -266,7 +266,7 @@ FULL: dict[str, tuple[int, Rows]] = {
 
 @pytest.mark.parametrize(("family", "rows"), FULL.values(), ids=FULL.keys())
 def test_capacity(asked: Asked, family: int, rows: Rows) -> None:
-    """As many as there can be, and as many holes, all within the fixed maps and right."""
+    """Full drop and allow sets fit into the fixed maps, and are right."""
     rng = np.random.default_rng(1)
     some = rows[rng.choice(COUNT, HOLES // 2, replace=False)]
     holes = some.copy()
@@ -306,7 +306,7 @@ def _is_in(family: int, rows: Rows, addresses: list[int]) -> list[bool]:
     return [address in found for address in addresses]
 
 
-def test_one_too_many() -> None:
+def test_one_prefix_too_many() -> None:
     for family in BITS:
         rows = _rows(_I << _U64(32), 0, 32)
         full = Lists.empty().added(DROP, {family: rows}, [""])
@@ -319,7 +319,7 @@ def test_one_too_many() -> None:
 
 
 def test_all_full_at_once(asked: Asked) -> None:
-    """Both families; then nothing again."""
+    """Both families full at once; then empty again."""
     rng = np.random.default_rng(2)
     new = Lists.empty()
     kinds = {4: "a /32 in each of 2^20 /24s", 6: "two long ones in each /64"}

@@ -1,4 +1,4 @@
-"""The filter's counts to a statsd daemon, by the command as it runs for days: started, stopped, disturbed."""
+"""The service that sends the filter's counts to a statsd daemon: started, stopped, disturbed."""
 
 import select
 import signal
@@ -39,7 +39,7 @@ def test_every_counter_every_second(near: str, pair: Pair, daemon: Daemon, words
         find_root(near).program.test_run(FLOOD)
         counted = f"xdp.filter.ip_drop_count@{near}"
         while (gauges := daemon.gauges(2 * _ALL))[counted] == 0:
-            pass  # the ones that were on their way
+            pass  # gauges that were already on their way
         assert gauges == first | {counted: 1}
         assert stopped(process) == (0, "", "")
     assert slot_ids(find_root(near))[2] is not None, "the filter stays without --detach-on-exit"
@@ -61,7 +61,7 @@ def test_it_detaches_when_stopped_if_asked_to(
     near: str, pair: Pair, daemon: Daemon, number: int, line: str, said: str
 ) -> None:
     with running(line.format(f"{near},{pair.far}", daemon.port)) as process:
-        daemon.gauges(_ALL)  # those of the far interface are still to come: it is stopped at any place
+        daemon.gauges(_ALL)  # the far interface's are still to come: it may be stopped anywhere
         out = f"{said}{near}: slot 2 emptied\n{pair.far}: slot 2 emptied\n"
         assert stopped(process, number) == (0, out, "")
     assert [slot_ids(find_root(name))[2] for name in (near, pair.far)] == [None, None]
@@ -105,7 +105,7 @@ def test_a_filter_that_goes_and_comes_back(near: str, pair: Pair, daemon: Daemon
 
 
 def test_an_interface_that_is_deleted_meanwhile(near: str, pair: Pair, daemon: Daemon) -> None:
-    """It is named once; the others go on, and are detached in the end."""
+    """The error names it once; the other interfaces go on, and are detached at the end."""
     sh("ip link add other0 type veth peer name other1")
     done("ecbpf attach other0")
     done("ecbpf filter attach -i other0")
@@ -116,7 +116,7 @@ def test_an_interface_that_is_deleted_meanwhile(near: str, pair: Pair, daemon: D
         sh("ip link del other0")
         assert process.stderr is not None
         assert process.stderr.readline() == gone
-        for _ in range(3):  # the first was there before
+        for _ in range(3):  # the first may be from before
             while f"xdp.filter.eth_frame_err@{near}" not in daemon.gauges(1):
                 pass
         assert stopped(process) == (0, f"{near}: slot 2 emptied\n", gone)
@@ -142,7 +142,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def test_addresses_that_cannot_be_read_for_once(near: str, daemon: Daemon) -> None:
-    """It says so, goes on, and detaches in the end."""
+    """The service reports it, goes on, and detaches at the end."""
     words = f"filter serve -i {near} --statsd 127.0.0.1:{daemon.port} --detach-on-exit".split()
     line = [sys.executable, "-c", _ONCE_UNREADABLE, *words]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

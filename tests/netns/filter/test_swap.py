@@ -1,4 +1,4 @@
-"""Sets change whole: no packet meets half of one, and what cannot be done leaves the old one."""
+"""Sets change as a whole: no packet meets half a set, and a failed change leaves the old one."""
 
 import re
 import subprocess
@@ -28,7 +28,7 @@ from tests.support.strace import disturbed, system_calls
 
 A_MILLION = 1_000_000
 SWAPS = 8
-# What FLOOD and FLOOD6 come from, in prefixes of several lengths: each lies elsewhere in an index.
+# The sources of FLOOD and FLOOD6 in prefixes of several lengths: each lies in another part of an index.
 SOURCES = ["192.0.2.1", "192.0.2.0/24", "192.0.2.0/25", "2001:db8::/32", "2001:db8::1", "2001:db8::/64"]
 
 
@@ -66,7 +66,7 @@ def sets(seed: int, sources: list[str]) -> Lists:
 @pytest.mark.parametrize("frame", [FLOOD, FLOOD6], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize("is_listed", [True, False], ids=["listed", "not listed"])
 def test_no_packet_meets_half_a_set(pair: Pair, flood: Flood, frame: bytes, is_listed: bool) -> None:
-    """A source that is in every set is dropped all the time, one that is in none never is."""
+    """A source in every set is always dropped; a source in none is never dropped."""
     flood.frame = frame
     running = find_filter(pair.near)
     before = running.sets.read()
@@ -82,7 +82,7 @@ def test_no_packet_meets_half_a_set(pair: Pair, flood: Flood, frame: bytes, is_l
 
 
 def test_no_memory_at_any_step(pair: Pair, build: Build, tmp_path: Path) -> None:
-    """What the kernel refuses is said in one line, and the old sets go on: on the first interface too."""
+    """A refusal of the kernel is one line of error, and the old sets stay, on the first interface too."""
     both = (pair.near, pair.far)
     command = ecbpf("filter", "drop", "-i", ",".join(both), "192.0.2.1", "2001:db8::1")
     with inside_namespace(pair.namespace):
@@ -108,7 +108,7 @@ def test_no_memory_at_any_step(pair: Pair, build: Build, tmp_path: Path) -> None
 
 
 def banks(interface: str) -> int:
-    """How many banks have a list."""
+    """How many banks hold a list."""
     return len(maps_of(program(interface))["filter_lists"])
 
 

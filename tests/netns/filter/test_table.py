@@ -31,7 +31,7 @@ def world(**settings: Any) -> World:
 
 @every_case
 def test_table(filter_: Filter, case: Case) -> None:
-    """With every kind of tags: verdict, reason, counters, and the packet as it goes on."""
+    """With every kind of VLAN tags: verdict, reason, counters, and the packet afterwards."""
     alike = world(**case.settings)
     filter_.set(alike.settings)
     for name, tags in TAGS.items():
@@ -51,8 +51,8 @@ def test_table(filter_: Filter, case: Case) -> None:
 
 
 @every_case
-def test_three_tags(filter_: Filter, case: Case) -> None:
-    """What could hide anything is aborted, whatever the switches."""
+def test_three_vlan_tags(filter_: Filter, case: Case) -> None:
+    """A third VLAN tag could hide anything: the packet is aborted whatever the settings."""
     for settings in (world(), _all_off()):
         filter_.set(settings.settings)
         for third in (b"\x81\x00\x00\x07", b"\x88\xa8\x00\x07"):
@@ -94,8 +94,8 @@ def test_nothing_listed(build: Build) -> None:
                 assert fresh.agrees(frame, decision), case.description
 
 
-def test_nothing_is_left_out(filter_: Filter) -> None:
-    """Each counter and each reason of the parser and the filter has a case; each switch one in which it is off."""
+def test_every_counter_reason_and_switch_has_a_case(filter_: Filter) -> None:
+    """Each counter and each reason of parser and filter has a case; each switch has a case with it off."""
     assert {counter for case in cases() for counter in case.counters} == (set(filter_.counter_names) - ELSEWHERE)
     reasons = {name for number, name in filter_.reasons.items() if number < 64}  # the fast path's begin
     assert {case.reason for case in cases()} == reasons - OF_L4 - {"REASON_VLAN_DEPTH", "REASON_NOT_IP"}

@@ -1,4 +1,4 @@
-"""Packets on two CPUs at once: neither sees anything of the other's."""
+"""Packets on two CPUs at the same time: neither CPU sees data of the other."""
 
 import os
 import threading
@@ -23,7 +23,7 @@ CPUS = sorted(os.sched_getaffinity(0))[:2]
 pytestmark = pytest.mark.skipif(len(CPUS) < 2, reason="one CPU")
 
 _NET6 = 0x20010DB8 << 96
-# In each network something is listed and something is not, so that a lookup goes down to its last load.
+# Each network has listed and unlisted addresses, so that a lookup goes down to its last load.
 DROP: dict[int, Pairs] = {
     4: [(0x0A000000 + (i << 8) + (i * 7 % 128 << 1), 32) for i in range(256)]
     + [(0x0B000000 + (i << 8), 25) for i in range(64)],
@@ -82,10 +82,10 @@ class Stream:
         counts.update({name: root[number] for number, name in VERDICTS.items()})
         return counts
 
-    def run(self, place: int, frames: Frames) -> None:
-        """A test run on the CPU that the thread is on; frames: so many as there are places."""
+    def run(self, index: int, frames: Frames) -> None:
+        """A test run on the CPU that the thread is on; frames: as many as the buffer of a CPU holds."""
         raw = b"".join(frame for frame, _ in frames)
-        self.frames[place * len(raw) : (place + 1) * len(raw)] = raw
+        self.frames[index * len(raw) : (index + 1) * len(raw)] = raw
         self.program.test_run(bytes(FRAME_SIZE), repeat=ROUND)
 
 
@@ -97,24 +97,24 @@ def stream(build: Build) -> Iterator[Stream]:
 
 
 class Cpu(threading.Thread):
-    """Runs packets on one CPU; `sent` says what they should have moved."""
+    """Runs packets on one CPU; `sent` says what each counter should show."""
 
     def __init__(
-        self, stream: Stream, place: int, frames: Frames, rounds: int, together: threading.Barrier
+        self, stream: Stream, index: int, frames: Frames, rounds: int, together: threading.Barrier
     ) -> None:
         super().__init__()
-        self.stream, self.place, self.frames, self.rounds, self.together = stream, place, frames, rounds, together
+        self.stream, self.index, self.frames, self.rounds, self.together = stream, index, frames, rounds, together
         self.sent: Counter[str] = Counter()
         self.failed: Exception | None = None
 
     def run(self) -> None:
         try:
-            os.sched_setaffinity(0, {CPUS[self.place]})
-            rng = Random(self.place)
+            os.sched_setaffinity(0, {CPUS[self.index]})
+            rng = Random(self.index)
             for _ in range(self.rounds):
                 frames = rng.choices(self.frames, k=FRAMES)
                 self.together.wait()
-                self.stream.run(self.place, frames)
+                self.stream.run(self.index, frames)
                 for _, decision in frames:
                     for each in (decision.verdict, *decision.counters):
                         self.sent[each] += ROUND // FRAMES
@@ -124,11 +124,11 @@ class Cpu(threading.Thread):
 
 
 def _both(stream: Stream, frames: tuple[Frames, Frames], packets: int) -> int:
-    """Each CPU runs its own; afterwards each has counted exactly those. Returns how many packets there were."""
+    """Each CPU runs its own packets, and must count exactly those. Returns the number of packets."""
     before = [stream.counts(cpu) for cpu in CPUS]
     together = threading.Barrier(2)
     rounds = -(-packets // (2 * ROUND))
-    threads = [Cpu(stream, place, each, rounds, together) for place, each in enumerate(frames)]
+    threads = [Cpu(stream, index, each, rounds, together) for index, each in enumerate(frames)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -140,7 +140,7 @@ def _both(stream: Stream, frames: tuple[Frames, Frames], packets: int) -> int:
     return sum(thread.sent[verdict] for thread in threads for verdict in VERDICTS.values())
 
 
-def test_neither_sees_the_other_s(stream: Stream) -> None:
+def test_neither_cpu_sees_packets_of_the_other(stream: Stream) -> None:
     """Listed sources on one CPU and others on the other, the other way round, and both kinds on both."""
     listed, beside = _frames()
     every = listed + beside

@@ -1,4 +1,4 @@
-"""Other versions of the filter, older and newer: what is listed, set and counted goes on."""
+"""Older and newer versions of the filter take over each other's lists, settings and counts."""
 
 import io
 import os
@@ -50,7 +50,7 @@ def version(tmp_path: Path) -> Callable[..., str]:
 
 @pytest.fixture
 def near(near: str) -> str:
-    """An interface with a filter that drops FLOOD and FLOOD6, but neither's neighbour."""
+    """An interface with a filter that drops FLOOD and FLOOD6, but not their neighbours."""
     attach(near)
     put(near, Filter({"ptb_max_pps": 55, "frags_drop": False}))
     add(near, "192.0.2.0/24", "2001:db8::/32")
@@ -63,7 +63,7 @@ def add(interface: str, *prefixes: str) -> None:
 
 
 def verdicts(interface: str) -> list[int]:
-    """Of FLOOD and FLOOD6, and of the same from the neighbours that are allowed."""
+    """The verdicts for FLOOD, FLOOD6, and the same packets from the allowed neighbours."""
     program = find_root(interface).program
     neighbour = FLOOD[:29] + b"\x03" + FLOOD[30:]
     neighbour6 = FLOOD6[:37] + b"\x03" + FLOOD6[38:]
@@ -104,7 +104,7 @@ def test_a_format_that_this_version_cannot_build(near: str, version: Callable[..
     assert verdicts(near) == RIGHT
 
 
-def test_a_setting_that_the_program_has_not(near: str, version: Callable[..., str]) -> None:
+def test_a_setting_that_the_program_does_not_have(near: str, version: Callable[..., str]) -> None:
     with pytest.raises(
         EcbpfError, match="ip_evil_drop: the running version of the filter does not have this setting"
     ):
@@ -112,7 +112,7 @@ def test_a_setting_that_the_program_has_not(near: str, version: Callable[..., st
     assert find_filter(near).settings["frags_drop"] is False, "all or nothing"
 
 
-def test_no_filter_at_all(near: str, tmp_path: Path) -> None:
+def test_an_object_that_is_not_a_filter(near: str, tmp_path: Path) -> None:
     source = tmp_path / "mine.bpf.c"
     source.write_text(
         '#include "ecbpf/chain.h"\n'
@@ -126,7 +126,7 @@ def test_no_filter_at_all(near: str, tmp_path: Path) -> None:
 
 
 def test_lists_of_another_version() -> None:
-    """Members in another order, and one that this version does not know."""
+    """Members in another order, and one more that this version does not know."""
     lists = Lists.empty().added(DROP, batch_of(["192.0.2.0/24"], ["a tag"], time=5).rows, ["", "a tag"])
     ours = lists.rows[DROP, 4]
     theirs = np.zeros(

@@ -87,7 +87,7 @@ def test_prefixes(given_prefix: tuple[IPv4Address | IPv6Address, int]) -> None:
 
 @given(families, st.text("0123456789/:. _-+x٣", max_size=8))
 def test_lengths(family: int, text: str) -> None:
-    """Those that ipaddress takes, but of three digits at most and no netmask."""
+    """The lengths that ipaddress takes, if they have at most three digits and are not a netmask."""
     address = {4: "0.0.0.0", 6: "::"}[family]
     try:
         expected = ipaddress.ip_network(f"{address}/{text}").prefixlen if len(text) <= 3 else None

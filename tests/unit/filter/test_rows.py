@@ -1,4 +1,4 @@
-"""Sorted rows and what is left of them: against the plainest Python there is, on few addresses and on many."""
+"""Sorted rows of prefixes against the plainest Python there is, on few addresses and on many."""
 
 from itertools import product
 from random import Random
@@ -72,7 +72,7 @@ def test_sort_order(some: list[Triple]) -> None:
 @given(two_lists)
 @quick
 def test_merged_keeps_the_last(lists: tuple[list[Triple], list[Triple]]) -> None:
-    """Each prefix once, in order; the tag is that of the last."""
+    """Each prefix once, in order, with the tag of its last row."""
     first, second = lists
     last = {(number, length): tag for number, length, tag in first} | {
         (number, length): tag + 100 for number, length, tag in second
@@ -145,7 +145,7 @@ def covers(outer: tuple[int, int], inner: tuple[int, int]) -> bool:
 @given(one_list)
 @quick
 def test_disjoint(some: list[Triple]) -> None:
-    """Exactly those stay that no other covers, as they were."""
+    """Exactly the rows that no other row covers stay, unchanged."""
     rows = sorted_rows(some)
     listed = pairs(rows)
     wanted = [each for each in listed if not any(other != each and covers(other, each) for other in listed)]
@@ -165,7 +165,7 @@ def test_subtract(lists: tuple[list[Triple], list[Triple]]) -> None:
 
 
 def _pieces(rows: Pairs, holes: Pairs) -> Pairs:
-    """Halve what a hole lies in until none does."""
+    """Halve each prefix that a hole lies in, until there is none."""
     made, todo = [], list(rows)
     while todo:
         number, length = each = todo.pop()

@@ -7,7 +7,6 @@ import pytest
 from ecbpf.errors import EcbpfError, UsageError
 from ecbpf.filter.subprogram import Filter
 from ecbpf.kernel.globals import Globals
-from ecbpf.kernel.object import Object
 from ecbpf.subprogram.settings import SECTION
 
 TABLE = Filter.table
@@ -16,8 +15,8 @@ DEFAULTS = TABLE.defaults
 
 @pytest.fixture
 def live() -> Globals:
-    """The settings of the program as it is before it is loaded."""
-    with Object.open(Filter.object) as found:
+    """The settings of a program that is not loaded."""
+    with Filter().open() as found:
         section = found.btf.find(SECTION, "DATASEC")
         assert section is not None
         memory = ctypes.create_string_buffer(section.size_or_type)
@@ -68,7 +67,7 @@ def test_read_and_write(live: Globals) -> None:
     assert TABLE.read(live) == DEFAULTS | changes
 
 
-def test_an_older_filter_without_the_setting_is_left_as_it_was(live: Globals) -> None:
+def test_an_older_filter_without_the_setting_stays_unchanged(live: Globals) -> None:
     why = "the running version of the filter does not have this setting"
     message = f"of_tomorrow: {why}; ecbpf filter attach upgrades it"
     for attempt in (TABLE.write, TABLE.check):
