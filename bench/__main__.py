@@ -13,13 +13,15 @@ from ecbpf.errors import EcbpfError
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Packets and processes, above a floor.")
-    parser.add_argument("--rows", metavar="GLOB", default="*", help="only these, and what they compare with")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Time packets and processes, above a floor."
+    )
+    parser.add_argument("--rows", metavar="GLOB", default="*", help="only these, and what they are compared with")
     parser.add_argument("--rounds", metavar="N", type=int, default=ROUNDS, help=f"default {ROUNDS}")
-    parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the order in each round")
-    parser.add_argument("--json", metavar="FILE", help="write everything there too, - for stdout instead")
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the rows' random order in each round")
+    parser.add_argument("--json", metavar="FILE", help="write all figures there too; -: stdout, and no table")
     parser.add_argument("--check", action="store_true", help="exit status 1 if a limit is exceeded")
-    parser.add_argument("--list", action="store_true", help="what there is to measure")
+    parser.add_argument("--list", action="store_true", help="list the rows")
     return parser.parse_args()
 
 
@@ -42,9 +44,9 @@ def main() -> int:
     if not rows or options.rounds < 1:
         print(f"bench: {options.rows}: no such row, or no round; see --list", file=sys.stderr)
         return 64
-    # The clean-up of the rows is in `finally`s: let a polite end reach them.
+    # Rows clean up in `finally` blocks: let SIGTERM reach them.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    # One CPU for all there is to compare, and not the first, which has the interrupts.
+    # All rows run on one CPU, and not on the first, which has the interrupts.
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     here = machine()
     before = busy()

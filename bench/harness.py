@@ -1,9 +1,9 @@
-"""Rows measured side by side, and what is made of the numbers.
+"""Measure rows side by side, and compute their figures.
 
-The machine is never the same for two minutes: clocks, caches, and above all what the host runs on the other half
-of the core. So all rows are measured in each of many rounds, in an order that is shuffled anew, and each right
-behind its own floor. What is shown is the median over the rounds of what a row is above that, and the quartiles
-around it; and what it is above it when the machine is quiet: between the lower deciles of the two.
+A machine is never the same for two minutes: clocks and caches change, and above all what the host runs on the
+other hardware thread of the core. So every row is measured once in each of many rounds, in an order that is
+shuffled for each round, and right after its own floor. The table shows the median over the rounds of the
+difference, and its quartiles; and the difference on a quiet machine: between the lowest deciles of row and floor.
 """
 
 import fnmatch
@@ -39,15 +39,15 @@ ROUNDS = 30
 class Row:
     """One thing to measure.
 
-    setup: called once with a stack that takes the clean-ups; what it returns is called once a round and
-    gives one measurement in `unit`. The figure of the row is what that is above its floor, or with `ratio`
-    how many times its floor; with `share` a part of it, for N alike parts at once.
-    floor: the name of the row to compare with, in the same subject; none: this is a floor itself, or with a
-    limit what it is by itself.
-    limit: the figure should not be above it; least: nor below that. peer_of: this row is somebody else's way
-    to do what the row of that name does, or one we did not take; its figure is shown as a multiple of that row's.
-    rounds: it is measured in the first so many only, because it takes seconds; 0: in all.
-    needs: what must be installed, a path and the Debian package that brings it; else the row is left out.
+    setup: called once, with a stack that takes the clean-ups. What it returns is called once per round and
+    gives one measurement in `unit`. The figure of the row is its difference to its floor; with `ratio`, its
+    quotient; with `share`, the difference divided by so many equal parts.
+    floor: the name of the row to compare with, in the same subject. None: this row is a floor itself, or, with a
+    limit, its figure is the measurement.
+    limit, least: the figure should not be above `limit`, nor below `least`. peer_of: this row does what the row of
+    that name does, in another project's way or in one we did not take; its figure is shown as a multiple of that
+    row's. rounds: measure it only in the first so many, because it takes seconds; 0: in all.
+    needs: what must be installed, as a path and the Debian package that brings it; else the row is left out.
     """
 
     subject: str
@@ -81,7 +81,7 @@ class Row:
 
 
 class Sample(NamedTuple):
-    """A measurement, and that of the floor just before it; of a floor itself, 0."""
+    """A measurement, and the measurement of its floor just before it; 0 if it is a floor itself."""
 
     value: float
     floor: float
@@ -96,10 +96,10 @@ class Spread(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """What came out for a row.
+    """The result for a row.
 
-    above: its floor, None for a floor itself; quiet: the same from the best tenth of the rounds of either.
-    times: of a peer's figure to ours.
+    above: the row above its floor, None for a floor. quiet: the same, from the best tenth of the rounds of each.
+    times: a peer's figure, as a multiple of ours.
     """
 
     row: Row
@@ -110,7 +110,7 @@ class Figure(NamedTuple):
 
     @property
     def unit(self) -> str:
-        """Of `above`."""
+        """The unit of `above`."""
         return "x" if self.row.ratio else self.row.unit
 
     @property
@@ -124,7 +124,7 @@ class Figure(NamedTuple):
 
 
 def select(rows: Sequence[Row], pattern: str) -> list[Row]:
-    """The rows whose subject, or subject/name, fits the pattern, and those that they are compared with."""
+    """The rows whose subject, or subject/name, matches the pattern, and the rows they are compared with."""
     wanted = {row.id for row in rows if fnmatch.fnmatch(row.id, pattern) or row.subject == pattern}
     grown = True
     while grown:
@@ -141,7 +141,7 @@ def select(rows: Sequence[Row], pattern: str) -> list[Row]:
 
 
 def installed(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """The rows that can be measured here, and those that need what is not installed."""
+    """The rows that can be measured here, and the rows that need a package which is not installed."""
     missing = [row for row in rows if row.needs and not os.path.exists(row.needs[0])]
     return [row for row in rows if row not in missing], missing
 
@@ -149,13 +149,13 @@ def installed(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
 def measure(
     rows: Sequence[Row], rounds: int, seed: int, progress: Callable[[int, int], None] = lambda _done, _of: None
 ) -> dict[str, list[Sample]]:
-    """One measurement of each row in each round that it takes part in, by its id."""
+    """Measure each row once in each of its rounds; returns the measurements by the row's id."""
     shuffled = random.Random(seed)
     samples: dict[str, list[Sample]] = {row.id: [] for row in rows}
     with ExitStack() as stack:
         ready = {row.id: row.setup(stack) for row in rows}
         for once in ready.values():
-            once()  # the first time fills caches, Python's of bytecode among them
+            once()  # the first time fills caches, also Python's bytecode cache
         gc.collect()
         gc.disable()
         try:
@@ -183,7 +183,7 @@ def low_decile(values: Sequence[float]) -> float:
 
 
 def figures(rows: Sequence[Row], samples: dict[str, list[Sample]]) -> list[Figure]:
-    """From the measurements to what is shown, in the order of the rows."""
+    """Compute the figures from the measurements, in the order of the rows."""
     above = {row.id: spread([row.above(*pair) for pair in samples[row.id]]) for row in rows if row.has_figure}
     found = []
     for row in rows:
@@ -210,7 +210,7 @@ _HEADER = ("SUBJECT", "ROW", "ABOVE FLOOR", "QUARTILES", "QUIET", "LIMIT", "", "
 
 
 def table(found: Sequence[Figure]) -> str:
-    """The table to read; a floor has no figure but what was measured."""
+    """The table as text; for a floor it shows only the measurement."""
     lines = [_HEADER, *(_cells(figure) for figure in found)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADER))]
     left = {0, 1, 6, 8}
@@ -243,7 +243,7 @@ def _cells(figure: Figure) -> tuple[str, ...]:
 
 
 def report(here: dict[str, str], rounds: int, seed: int, found: Sequence[Figure]) -> dict[str, Any]:
-    """Everything, for --json."""
+    """All figures, for --json."""
     return {
         "machine": here,
         "rounds": rounds,

@@ -1,4 +1,4 @@
-"""The machine that the numbers come from, and who else was on it."""
+"""The machine that the numbers come from, and its load from other processes."""
 
 import ctypes
 import os
@@ -8,7 +8,7 @@ __all__ = ["busy", "busy_share", "machine"]
 
 
 def machine() -> dict[str, str]:
-    """What the numbers depend on beside the code."""
+    """What the numbers depend on besides the code."""
     libbpf = ctypes.CDLL("libbpf.so.1").libbpf_version_string
     libbpf.restype = ctypes.c_char_p
     return {
@@ -24,7 +24,7 @@ def machine() -> dict[str, str]:
 
 
 def _first_line(path: str, key: str = "") -> str:
-    """The first line of a file, or what stands behind the colon in the first that begins with `key`."""
+    """The first line of a file; with `key`, what follows the colon in the first line that begins with it."""
     try:
         with open(path, encoding="utf-8") as file:
             line = next((line for line in file if line.startswith(key)), "")
@@ -34,7 +34,7 @@ def _first_line(path: str, key: str = "") -> str:
 
 
 def busy() -> list[tuple[int, int]]:
-    """Of each CPU that this process does not run on, the ticks idle and all (proc(5), /proc/stat)."""
+    """Idle ticks and all ticks of each CPU that this process does not run on (proc(5), /proc/stat)."""
     ours = {f"cpu{cpu}" for cpu in os.sched_getaffinity(0)}
     found = []
     with open("/proc/stat", encoding="ascii") as file:

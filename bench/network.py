@@ -17,7 +17,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Network:
-    """A network namespace without a name, and in it a veth pair eth0, eth1. It goes when this process does."""
+    """An unnamed network namespace with a veth pair, eth0 and eth1. It ends with this process."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._outside = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
@@ -30,7 +30,7 @@ class Network:
 
     @contextmanager
     def entered(self) -> Iterator[None]:
-        """This thread, and the processes it starts, are inside."""
+        """Run this thread, and the processes it starts, inside the namespace."""
         _call("setns", self._inside, _CLONE_NEWNET)
         try:
             yield
@@ -43,7 +43,7 @@ class Network:
             return subprocess.run(command, check=True, input=stdin, stdout=subprocess.PIPE, text=True).stdout
 
     def attach(self, stack: ExitStack) -> None:
-        """Attach the root array to eth0; detached by the stack's end."""
+        """Attach the root array to eth0; the stack detaches it."""
         with self.entered():
             attach("eth0")
         stack.callback(self._detach)

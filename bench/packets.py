@@ -1,4 +1,4 @@
-"""The frames that the rows send, by name."""
+"""The frames of the rows, by name."""
 
 import ipaddress
 import struct

@@ -1,4 +1,4 @@
-"""Sets of prefixes that look like real ones, and sources to look up in them: the same ones in every run.
+"""Realistic sets of prefixes, and sources to look up in them: the same in every run.
 
 Sources, like prefixes, are rows of ecbpf.filter.prefix.ROW.
 """
@@ -19,7 +19,7 @@ SOURCES = 1 << 16  # as bench/bpf/sources.bpf.c has it
 _U64 = npt.NDArray[np.uint64]
 _UPPER_HALF = np.uint64(0xFFFFFFFF00000000)
 
-# Lengths, and their share of a set in percent.
+# Prefix lengths, and the share of each in percent.
 _LENGTHS: dict[int, dict[int, float]] = {
     4: {24: 65, 32: 15, 16: 0.75, 17: 0.75, 18: 0.75, 19: 0.75}
     | dict.fromkeys((20, 21, 22, 23, 25, 26, 27, 28), 2.125),
@@ -28,13 +28,13 @@ _LENGTHS: dict[int, dict[int, float]] = {
 # Where the registries allocate from: the first bits.
 _IP6_BLOCKS = ((0x2001, 16), (0x2400, 12), (0x2600, 12), (0x2800, 12), (0x2A00, 12), (0x2C00, 12))
 _IP6_ALLOCATIONS = 100_000
-# The frames of packets.py come from there: in no set, unless a row puts it there.
+# The source addresses of the frames in packets.py: in no set, unless a row puts them there.
 _KEPT_OUT = {4: (0xC0A83814_00000000, 0), 6: (0xFD000056_00000000, 0x20)}
 
 
 @functools.cache
 def prefixes(family: int, count: int) -> Rows:
-    """So many, without host bits, each once, sorted."""
+    """`count` different prefixes without host bits, sorted."""
     random = _random(f"prefixes {family} {count}")
     rows = np.zeros(count * 3 // 2 + 1000, ROW)
     lengths, shares = zip(*_LENGTHS[family].items(), strict=True)
@@ -58,7 +58,7 @@ def _words(random: np.random.Generator, count: int) -> _U64:
 
 
 def _ip6_addresses(random: np.random.Generator, count: int) -> tuple[_U64, _U64]:
-    """In allocations of 32 bits, half in an eighth of these; networks in them numbered low or at random."""
+    """Addresses in allocations of /32, half of them in an eighth of these; networks numbered low or at random."""
     first, length = np.array(_IP6_BLOCKS, np.uint64).T
     block = random.integers(0, len(_IP6_BLOCKS), _IP6_ALLOCATIONS)
     allocations = (first[block] << np.uint64(48) | _words(random, len(block)) >> length[block]) & _UPPER_HALF
@@ -71,7 +71,7 @@ def _ip6_addresses(random: np.random.Generator, count: int) -> tuple[_U64, _U64]
 
 
 def _covers(rows: Rows, upper: int, lower: int) -> npt.NDArray[np.bool_]:
-    """Whether an address is in each of some prefixes."""
+    """For each prefix, whether the address is in it."""
     probe = rows.copy()
     probe["upper"], probe["lower"] = upper, lower
     masked(probe)
@@ -80,7 +80,7 @@ def _covers(rows: Rows, upper: int, lower: int) -> npt.NDArray[np.bool_]:
 
 
 def is_in(rows: Rows, addresses: Rows) -> npt.NDArray[np.bool_]:
-    """Whether each address is in one of the prefixes: by its first bits of every length that there is."""
+    """For each address, whether it is in one of the prefixes: compare its first bits for each prefix length."""
     found = np.zeros(len(addresses), bool)
     for length in np.unique(rows["length"]):
         probe = addresses.copy()
@@ -91,27 +91,27 @@ def is_in(rows: Rows, addresses: Rows) -> npt.NDArray[np.bool_]:
 
 
 def _key(rows: Rows, length: int) -> npt.NDArray[np.uint64 | np.bytes_]:
-    """The first bits, whole words of them, as one element that compares."""
+    """The first bits, in whole words, as one element that can be compared."""
     if length <= 64:
         return rows["upper"]
     return np.stack([rows["upper"], rows["lower"]], axis=1).view("S16")[:, 0]
 
 
 def hits(family: int, count: int, wanted: int = SOURCES) -> Rows:
-    """Random addresses in random prefixes of such a set."""
+    """Random addresses in random prefixes of prefixes(family, count)."""
     random = _random(f"hits {family} {count}")
     return _below(random, family, random.choice(prefixes(family, count), wanted))
 
 
 def common(family: int, count: int) -> Rows:
-    """SOURCES times the first address of one prefix: the middle one of those of the most common length."""
+    """SOURCES times the first address of one prefix, the middle one of the most common length."""
     rows = prefixes(family, count)
     rows = rows[rows["length"] == {4: 24, 6: 48}[family]]
     return np.repeat(rows[len(rows) // 2 :][:1], SOURCES)
 
 
 def near_misses(family: int, count: int, wanted: int = SOURCES) -> Rows:
-    """Addresses in no prefix that have 32 to 64 of their first bits in common with one (IPv4: 16 to 24)."""
+    """Addresses in none of the prefixes that share their first 32 to 64 bits with one (IPv4: 16 to 24)."""
     random = _random(f"near {family} {count}")
     least, most = (16, 24) if family == 4 else (32, 64)
 

@@ -1,4 +1,4 @@
-"""Processes on their bench."""
+"""Run a command as a process: its time and its memory."""
 
 import os
 import shlex
@@ -10,8 +10,8 @@ from ecbpf.errors import EcbpfError
 __all__ = ["SCRIPT", "interpreter", "peak", "run"]
 
 SCRIPT = os.path.join(os.path.dirname(sys.executable), "ecbpf")
-# A child of a large process counts as large as that until it has its own program (exec_mmap() in the kernel's
-# fs/exec.c); so a small process stands between.
+# Until it executes its own program, a child counts as large as its parent (exec_mmap() in the kernel's fs/exec.c);
+# so a small process starts it.
 _PEAK = """
 import resource, subprocess, sys
 status = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
@@ -21,20 +21,20 @@ sys.exit(status)
 
 
 def interpreter() -> list[str]:
-    """What the #! line of the command starts, so that the floor is the same Python with the same flags."""
+    """The interpreter in the command's #! line, so that the floor is the same Python with the same flags."""
     with open(SCRIPT, encoding="utf-8") as script:
         return shlex.split(script.readline().removeprefix("#!"))
 
 
 def run(command: list[str]) -> float:
-    """Nanoseconds from a process' start to its end. What it prints is lost."""
+    """Nanoseconds from the start of a process to its end. Its output is discarded."""
     begin = time.monotonic_ns()
     _spawn(command, os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC))
     return time.monotonic_ns() - begin
 
 
 def peak(command: list[str]) -> float:
-    """The most memory that a process had at a time, in MiB."""
+    """The peak memory of a process, in MiB."""
     read, write = os.pipe()
     _spawn([*interpreter(), "-I", "-S", "-c", _PEAK, *command], write)
     with open(read, encoding="ascii") as pipe:
@@ -42,7 +42,7 @@ def peak(command: list[str]) -> float:
 
 
 def _spawn(command: list[str], output: int) -> None:
-    """Run a process to its end. In a bare environment: PYTHON… variables of whoever benches are not the command's.
+    """Run a process to its end, in a bare environment, without the caller's PYTHON… variables.
 
     output: its standard output, closed here. Raises EcbpfError if it fails.
     """

@@ -1,10 +1,10 @@
-"""Kernel programs on their bench: compiled, loaded without an interface, run by BPF_PROG_TEST_RUN.
+"""Compile kernel programs, load them without an interface, and time them by BPF_PROG_TEST_RUN.
 
-What is timed is the whole call, by this thread's CPU time, over a million runs. The kernel's own `duration` is
-in whole nanoseconds, cut off: useless where 1 ns matters. The wall clock is of no use either: a call with more
-than one run waits about 16 ms for an RCU grace period (bpf_prog_change_xdp() puts the program into the XDP
-dispatcher and takes it out), and counts what others do on the CPU; CPU time counts neither. The call itself is
-some 0.5 ms of CPU time; calls of two runs give that figure, and it is taken off.
+Timed is the CPU time that this thread needs for a call of a million runs. The kernel's own `duration` is rounded
+down to whole nanoseconds: useless where 1 ns matters. The wall clock is no better: a call with more than one run
+waits about 16 ms for an RCU grace period (bpf_prog_change_xdp() puts the program into the XDP dispatcher and takes
+it out), and it includes other processes on the CPU. The call itself takes about 0.5 ms of CPU time; calls of two
+runs measure that, and it is subtracted.
 """
 
 import ctypes
@@ -42,7 +42,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 @functools.cache
 def compiled(name: str) -> str:
-    """The object made of bench/bpf/NAME.bpf.c or bpf/NAME.bpf.c: compiled now, so never stale, never DEBUG."""
+    """The object of bench/bpf/NAME.bpf.c or bpf/NAME.bpf.c, compiled by this run: never stale, never DEBUG."""
     sources = [os.path.join(folder, f"{name}.bpf.c") for folder in (os.path.join(_HERE, "bpf"), _BPF)]
     target = os.path.join(_folder().name, f"{name}.bpf.o")
     compile_object(next(path for path in sources if os.path.exists(path)), target)
@@ -50,14 +50,14 @@ def compiled(name: str) -> str:
 
 
 def load_program(stack: ExitStack, path: str, program: str = "") -> Program:
-    """The program of an object with maps of its own; program: which, if there are several."""
+    """Load an object with its own maps, and return its program; program: which one, if there are several."""
     new = stack.enter_context(Object.open(path))
     new.load()
     return new.programs[program or new.program_names[0]]
 
 
 def load_chain(stack: ExitStack, subprograms: dict[int, str], root: str = "") -> Program:
-    """A root array without an interface, with these objects in its slots. root: its object, if not ours."""
+    """A root array without an interface, with these objects in its slots. root: its object, if it is not ours."""
     return load_slots(stack, subprograms, root)[0]
 
 
@@ -67,7 +67,7 @@ def load_slots(
     root: str = "",
     configure: Mapping[int, Callable[[Object], None]] = MappingProxyType({}),
 ) -> tuple[Program, dict[int, Object]]:
-    """As load_chain(); and what is in the slots, to fill its maps. configure: by slot, what sets it up before."""
+    """As load_chain(), and the objects in the slots. configure: by slot, what prepares an object for the load."""
     loaded = {}
     head = stack.enter_context(Object.open(root or compiled("root")))
     head.load()
@@ -91,7 +91,7 @@ def _bits(slots: Iterable[int]) -> int:
 
 
 def cold_sources(stack: ExitStack, program: Program, family: int, sources: Rows) -> Program:
-    """A program that gives each run the next one of SOURCES sources, and goes on to `program`."""
+    """A program that gives each run the next of SOURCES source addresses, and goes on to `program`."""
     first = stack.enter_context(Object.open(compiled("sources")))
     first.load()
     memory = np.frombuffer(first.maps["sources"].memory(), ">u8").reshape(SOURCES, 2)
@@ -103,7 +103,7 @@ def cold_sources(stack: ExitStack, program: Program, family: int, sources: Rows)
 def timed(
     program: Program, packet: str, *, verdict: int | None = None, repeat: int = REPEAT
 ) -> Callable[[], float]:
-    """A measurement for a Row: nanoseconds a run on that packet; the first has to end in the verdict, if given."""
+    """A measurement for a Row: nanoseconds per run on that packet. verdict: what the first run must return."""
     overhead = _call_overhead()
     result = program.test_run(PACKETS[packet]).retval
     assert verdict in (None, result), f"{program.name} gives {result} for {packet}, not {verdict}"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Attached nowhere: a test run returns what ticks stand in tables, which user space cannot see. */
+/* Attached nowhere: a test run returns the jiffies, which user space cannot read. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

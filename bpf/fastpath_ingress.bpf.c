@@ -31,9 +31,11 @@ struct plain_packet {
 	__u8 proto;
 };
 
-/* Fragments, options, extension headers and what cannot be parsed are the kernel's. */
-static __always_inline struct decision pass_unusual(struct xdp_md *ctx,
-						    struct fastpath_cpu *cpu)
+/*
+ * Fragments, options, extension headers and what cannot be parsed are the kernel's. A
+ * function that is called: rare, large, and needed twice.
+ */
+static __noinline void count_unusual(struct xdp_md *ctx, struct fastpath_cpu *cpu)
 {
 	struct packet pkt;
 	enum reason reason = packet_parse_ip(ctx, &pkt);
@@ -46,6 +48,12 @@ static __always_inline struct decision pass_unusual(struct xdp_md *ctx,
 		fastpath_count(cpu, frame_errors);
 	else if (pkt.version == 4 && packet_is_fragment(&pkt))
 		fastpath_count(cpu, ipv4_fragmented_pkts);
+}
+
+static __always_inline struct decision pass_unusual(struct xdp_md *ctx,
+						    struct fastpath_cpu *cpu)
+{
+	count_unusual(ctx, cpu);
 	return PASS_ON;
 }
 
@@ -82,7 +90,7 @@ static __always_inline struct decision answer(struct xdp_md *ctx,
 {
 	if (monitor)
 		return PASS_ON;
-	if (!make_answer(ctx, pkt, is_ip4))
+	if (!make_answer(ctx, pkt->l3_offset, is_ip4))
 		return drop(REASON_RESET_FLOW);
 	return (struct decision){XDP_TX, REASON_RESET_ANSWER};
 }

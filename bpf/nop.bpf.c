@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * An inert program. Many drivers reset their queues when the first XDP program
- * comes or the last one goes, and lose packets while they do: nop keeps the
- * interface in XDP mode while there is no root array on it.
+ * A program that passes every packet. Many drivers reset their queues when the first XDP
+ * program is attached or the last one detached, and lose packets while they do: nop keeps
+ * the interface in XDP mode while it has no root array.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

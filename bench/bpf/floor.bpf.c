@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* The least an XDP program can do: what every row stands on. */
+/* The least an XDP program can do: the floor of the rows. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Look a packet's flow up and note when it was seen, nothing else: in the table of the
- * fast path, and in the LRU hash of the kernel.
+ * Only look a packet's flow up and note when it was seen: in the fast path's table, and
+ * in the kernel's LRU hash.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Ways we did not take, as other chains of XDP programs have them. */
+/* How other chains of XDP programs do it, for comparison. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 #include "ecbpf/chain.h"
 #include "ecbpf/packet.h"
 
-/* The root, its tail calls in a loop: the index is a variable to the JIT. */
+/* The root with its tail calls in a loop: to the JIT, the index is a variable. */
 SEC("xdp")
 int xdp_walk_by_index(struct xdp_md *ctx)
 {
@@ -20,7 +20,7 @@ int xdp_walk_by_index(struct xdp_md *ctx)
 	return chain_end(ctx, XDP_PASS, REASON_NONE);
 }
 
-/* The exit, picking the sample by a random number a packet: 1 in 2^20. */
+/* The exit with one random number per packet to pick the sample: 1 in 2^20. */
 SEC("xdp")
 int xdp_exit_random(struct xdp_md *ctx)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* Parts of the data path by themselves. */
+/* Parts of the data path on their own. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -12,7 +12,7 @@ int xdp_exit(struct xdp_md *ctx)
 	return chain_end(ctx, XDP_PASS, REASON_NONE);
 }
 
-/* The fields feed the verdict, or clang leaves out what reads them. */
+/* The verdict depends on the fields, or clang would leave out the code that reads them. */
 SEC("xdp")
 int xdp_parse(struct xdp_md *ctx)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * A test run repeats one packet. These give each run another source address, and
+ * A test run repeats one packet. These programs give each run the next source address, and
  * go on to the program that is measured.
  */
 #include <linux/bpf.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* What test runs with live frames do with them: send them out, or nothing. */
+/* For test runs with live frames: send each frame out, or drop it. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

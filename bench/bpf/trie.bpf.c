@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* A source filter with the kernel's own longest-prefix match, in the filter's slot. */
+/* A source filter made with the kernel's longest-prefix match, for the filter's slot. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,4 +1,4 @@
-"""The rows, one file a subject: each has a list ROWS, and is found by being here."""
+"""The rows, one file per subject. Every file in this folder has a list ROWS."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""What the root array costs a packet: empty, with subprograms that pass, at the exit, in the parser."""
+"""What a packet costs: in a root array, empty or with subprograms that pass, in the exit, in the parser."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -46,13 +46,13 @@ def _parse(packet: str) -> Row:
 ROWS = [
     Row("chain", "floor", "a bare `return XDP_PASS`", _bare("floor")),
     _empty("ipv4-udp", "60 bytes"),
-    _empty("vlan-ipv4-udp", "one tag"),
+    _empty("vlan-ipv4-udp", "one VLAN tag"),
     _empty("ipv6-tcp", "no extension headers"),
     _empty("arp", "not IP, passed by the root itself"),
     Row(
         "chain",
         "by-variable-index",
-        "the same walk in a loop, the index a variable",
+        "the same walk in a loop, by a variable index",
         _bare("peers", "xdp_walk_by_index"),
         "floor",
         peer_of="empty-ipv4-udp",
@@ -63,7 +63,7 @@ ROWS = [
     Row(
         "chain",
         "exit-random",
-        "the same, a random number a packet for the sample",
+        "the same, with one random number per packet for the sample",
         _bare("peers", "xdp_exit_random"),
         "floor",
         peer_of="exit",

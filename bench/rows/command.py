@@ -1,7 +1,7 @@
-"""What a command costs as a whole process, against Python that does nothing.
+"""What a command costs as a process, compared with Python that does nothing.
 
 The processes run in a network namespace of their own with a veth pair: eth0 with a root array, eth1 bare.
-This process enters it before a process is started, outside of what is timed, and so needs no `nsenter`.
+The benchmark enters it before it starts a process, outside the time that is measured, so that no `nsenter` counts.
 """
 
 from collections.abc import Callable

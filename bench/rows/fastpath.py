@@ -1,7 +1,7 @@
 """What the fast path costs a packet of an established flow, and its table beside the kernel's LRU hash.
 
-The server has the MAC of the NIC, so that a packet that was sent on comes by as it came. Cold: each run is of
-another one of 65,536 flows.
+The server has the MAC of the NIC, so that a packet is the same before and after a run. Cold: each run has a packet
+of the next of 65,536 flows.
 """
 
 import functools
@@ -31,9 +31,9 @@ _LIMIT, _LIMIT_WITH_FILTER = 45, 55
 _ROUNDS = 15
 _WIRE = Egress(1, 0)
 _NIC = NetLink("bench", 1, PACKETS["ipv4-tcp"][:6])
-# Egress takes it for IPVS' by its firewall mark: struct __sk_buff, with mark and ingress_ifindex set.
+# To egress, the firewall mark says that IPVS sent the packet: struct __sk_buff with mark and ingress_ifindex.
 _FROM_IPVS = struct.pack("8xI24xI152x", 1, 1)
-# No samples while the bench runs: nobody would confirm them.
+# No samples while the benchmark runs: no IPVS would confirm them.
 _SETTINGS: dict[str, bool | int] = {"inactive_seconds": 900, "sample_seconds": 899}
 _YOUNG = 10
 _Setup = Callable[[ExitStack], Callable[[], float]]
@@ -50,7 +50,7 @@ def _shared(egress: Object) -> dict[str, Map]:
 
 @functools.cache
 def _chain(stack: ExitStack, filtered: int = 0) -> tuple[Program, Object]:
-    """The root, the fast path, and before it a filter with so many prefixes of each family listed."""
+    """The root and the fast path; filtered: also a filter before it, with so many prefixes per family."""
     egress = _egress(stack)
     ingress = Ingress(_shared(egress), _NIC, _WIRE, set())
     subprograms = {SLOT: compiled("fastpath_ingress")} | ({FILTER_SLOT: compiled("filter")} if filtered else {})
@@ -88,7 +88,7 @@ def _cold_flows(family: int) -> Rows:
 
 
 def _frames(family: int) -> list[bytes]:
-    """The frame of the cold rows, of each source."""
+    """The frames of the cold rows, one per source."""
     frame, sources = PACKETS[f"ipv{family}-tcp"], _cold_flows(family)
     at, size = (14 + 12, 4) if family == 4 else (14 + 8, 16)
     raw = np.stack([sources["upper"], sources["lower"]], axis=1).astype(">u8").view("u1")[:, :size]
@@ -159,7 +159,7 @@ def _filtered_row(packet: str) -> Row:
     return Row(
         "fastpath",
         f"filtered-{packet}",
-        "the same behind a filter with a million prefixes a family",
+        "the same behind a filter with a million prefixes per family",
         _established(packet, filtered=MILLION),
         f"floor-{packet}",
         limit=_LIMIT_WITH_FILTER,
@@ -169,7 +169,7 @@ def _filtered_row(packet: str) -> Row:
 ROWS = [
     *_hot_rows("ipv4-tcp", "IPv4"),
     _filtered_row("ipv4-tcp"),
-    *_hot_rows("vlan-ipv4-tcp", "IPv4, in and out by VLAN 5"),
+    *_hot_rows("vlan-ipv4-tcp", "IPv4, in and out in VLAN 5"),
     *_hot_rows("ipv6-tcp", "IPv6"),
     _filtered_row("ipv6-tcp"),
     Row("fastpath", "floor-ipv4-udp", "a bare `return XDP_PASS`: UDP", _bare("ipv4-udp")),

@@ -1,8 +1,8 @@
-"""What the filter costs a packet: its source listed or not, small sets and large ones, in warm memory and cold.
+"""What the filter costs per packet: source listed or not, small and large sets, warm and cold memory.
 
-Cold: each run has another one of 65,536 sources. The runs in between push the memory that it needs out of the near
-caches. The floor is given the same sources. Rows of a million prefixes with one source go the same way: where that
-lies in the set says much, and the middle of a real one is crowded.
+Cold: each run has the next of 65,536 sources. The runs in between push the memory that it needs out of the near
+caches. The floor gets the same sources. Rows with a million prefixes and one source are measured the same way: the
+position of the source in the set matters, and the middle of real sets is crowded.
 """
 
 import ctypes
@@ -32,7 +32,7 @@ __all__ = ["PACKET", "ROWS", "fill"]
 
 _HOT_LIMIT = 14
 _ROUNDS = 15
-_TRIE_ROUNDS = 5  # of seconds
+_TRIE_ROUNDS = 5  # each takes seconds
 _SMALL = 100
 PACKET = {4: "ipv4-udp", 6: "ipv6-tcp"}
 _LISTED = {4: "192.168.56.0/24", 6: "fd00:56::/64"}
@@ -43,13 +43,13 @@ _Setup = Callable[[ExitStack], Callable[[], float]]
 
 
 def _listed(family: int) -> Rows:
-    """What the frames of packets.py come from."""
+    """The sources of the frames in packets.py."""
     return rows_of([parse_prefix(_LISTED[family])])
 
 
 @functools.cache
 def _filter(stack: ExitStack, count: int, *, listed: bool) -> tuple[Program, Object]:
-    """The root and the filter, with so many prefixes of both families in the drop set; `listed`: and two more."""
+    """The root and the filter, with so many prefixes per family to drop; listed: also the frames' sources."""
     root, slots = load_slots(stack, {SLOT: compiled("filter")})
     rows = {family: prefixes(family, count) for family in _LISTED}
     if listed:
@@ -80,12 +80,12 @@ def _trie(stack: ExitStack, count: int) -> tuple[Program, Object]:
 
 
 def _xdp_filter(packet: str, *, listed: bool) -> _Setup:
-    """xdp-filter(8), which lists addresses; without the dispatcher that it always runs behind."""
+    """xdp-filter(8), which lists addresses, without the dispatcher that it usually runs behind."""
 
     def setup(stack: ExitStack) -> Callable[[], float]:
         loaded = stack.enter_context(Object.open(_XDP_FILTER[0]))
         for each in loaded._definitions.values():
-            _libbpf.bpf_map__set_pin_path(ctypes.c_void_p(each), None)  # else all of them share pinned maps
+            _libbpf.bpf_map__set_pin_path(ctypes.c_void_p(each), None)  # else all rows would share pinned maps
         loaded.load()
         if listed:
             for name, address in (("filter_ipv4", "192.168.56.20"), ("filter_ipv6", "fd00:56::20")):

@@ -1,4 +1,4 @@
-"""What the filter's commands cost as whole processes, with a million prefixes: seconds, and memory.
+"""What the filter's commands cost as processes, with a million prefixes: seconds, and memory.
 
 They run in a network namespace of their own, on eth0 of a veth pair with the root array and the filter.
 """
@@ -26,7 +26,7 @@ _Setup = Callable[[ExitStack], Callable[[], float]]
 
 @functools.cache
 def _network(stack: ExitStack, _family: int) -> Network:
-    """With a filter on eth0. One a family: what the other rows of the family have listed is there."""
+    """A network with a filter on eth0, one per family: it holds what the family's other rows have listed."""
     network = Network(stack)
     network.attach(stack)
     network.run(SCRIPT, "filter", "attach", "-i", "eth0")
@@ -35,7 +35,7 @@ def _network(stack: ExitStack, _family: int) -> Network:
 
 @functools.cache
 def _file(stack: ExitStack, family: int) -> str:
-    """A million lines, each with one of a thousand tags."""
+    """A file of a million lines, each with one of a thousand prefix tags."""
     rows = prefixes(family, MILLION)
     tags = itertools.cycle(f"case {number}" for number in range(1000))
     numbers = zip(rows["upper"].tolist(), rows["lower"].tolist(), rows["length"].tolist(), tags, strict=False)
@@ -60,7 +60,7 @@ def _loading(measured: Callable[[list[str]], float], family: int) -> _Setup:
 
 
 def _dropping(measured: Callable[[list[str]], float]) -> _Setup:
-    """One more prefix each time, none of which is there already."""
+    """Drop one more prefix each time, a new one."""
 
     def setup(stack: ExitStack) -> Callable[[], float]:
         network = _network(stack, 4)

@@ -1,10 +1,10 @@
-"""What the filter costs real packets, dropped on a veth pair, beside a bare XDP_DROP and nftables.
+"""What it costs to drop real packets on a veth pair: by the filter, by a bare XDP_DROP, by nftables.
 
 Test runs with live frames make the packets (BPF_F_TEST_XDP_LIVE_FRAMES), 64 at a time, and send them out of eth1
 (XDP_TX). They arrive at eth0, where the same CPU takes them right behind each batch. All come from listed sources
-and are dropped: from one source, as of a flood that is not spoofed, or from 65,536 in turn, whose entries lie in
-no near cache. What is timed is this CPU's whole work for a packet, the making of it included. Each measurement
-ends with the proof that eth0 saw every packet, and that every one was dropped for its source.
+and are dropped: one source, as in a flood that is not spoofed, or 65,536 sources in turn, whose entries are in no
+near cache. Timed is all the work of this CPU for a packet, also making it. Each measurement ends with the proof
+that eth0 saw every packet, and that every packet was dropped for its source.
 """
 
 import functools
@@ -29,7 +29,7 @@ from ecbpf.netdev.interfaces import index_of
 
 __all__ = ["ROWS"]
 
-_PREFIXES = 100_000  # nft(8) takes its time for more
+_PREFIXES = 100_000  # nft(8) takes too long for more
 _FRAMES = 200_000
 _ROUNDS = 12
 _LEAST_OF_DROP, _LEAST_TIMES_NFTABLES = 0.85, 3
@@ -38,7 +38,7 @@ _Setup = Callable[[ExitStack], Callable[[], float]]
 
 
 class _Flood(NamedTuple):
-    """What is sent: packets of a family, from one listed source or from many."""
+    """The packets that are sent: of a family, from one listed source or from many."""
 
     family: int
     many: bool
@@ -56,7 +56,7 @@ class _Wire:
     def __init__(self, stack: ExitStack) -> None:
         self.network = Network(stack)
         for name in ("eth0", "eth1"):
-            # Without addresses: what they make a host send would be counted.
+            # Without addresses: the packets that a host sends because of them would be counted.
             self.network.run("ip", "link", "set", name, "addrgenmode", "none", "up")
         with self.network.entered():
             self._near, self._far = index_of("eth0"), index_of("eth1")
@@ -66,7 +66,7 @@ class _Wire:
             stack.enter_context(create_link(self._near, program, NATIVE))
 
     def _seen(self) -> int:
-        """Call it inside."""
+        """Packets that eth0 received. Call it inside the namespace."""
         with open("/proc/thread-self/net/dev", encoding="ascii") as table:
             counts = next(line.split(":")[1] for line in table if line.strip().startswith("eth0:"))
         return int(counts.split()[1])
@@ -74,7 +74,7 @@ class _Wire:
     def sending(
         self, stack: ExitStack, flood: _Flood, *, verdict: str = "xdp_transmit", arriving: int = _FRAMES
     ) -> Callable[[], float]:
-        """A measurement: nanoseconds a packet. verdict: the program that says what becomes of the packets."""
+        """A measurement: nanoseconds per packet. verdict: the program that decides what becomes of the packets."""
         end = load_program(stack, compiled("transmit"), verdict)
         generator = cold_sources(stack, end, flood.family, flood.sources())
         packet = PACKETS[PACKET[flood.family]]
@@ -134,14 +134,14 @@ def _filter(stack: ExitStack, flood: _Flood) -> Callable[[], float]:
 @functools.cache
 def _nftables(stack: ExitStack, flood: _Flood) -> Callable[[], float]:
     wire = _Wire(stack)
-    # What comes by XDP_TX is taken where there is an XDP program or GRO; there it is made an skb.
+    # Frames sent by XDP_TX arrive only where there is an XDP program or GRO; GRO makes skbs of them.
     wire.network.run("ethtool", "-K", "eth0", "gro", "on")
     wire.network.run(_NFT[0], "-f", "-", stdin=_ruleset(flood.family))
     sending = wire.sending(stack, flood)
 
     def once() -> float:
         took = sending()
-        # `list` reads the whole set first, a second.
+        # `list` would first read the whole set, which takes a second.
         counter = wire.network.run(_NFT[0], "reset", "counter", "netdev", "bench", "passed")
         assert "packets 0 " in counter, f"not all dropped:\n{counter}"
         return took
@@ -151,7 +151,7 @@ def _nftables(stack: ExitStack, flood: _Flood) -> Callable[[], float]:
 
 @functools.cache
 def _listed(family: int) -> Rows:
-    """Without prefixes in others, which nft(8) takes no two of."""
+    """Without prefixes that others cover: nft(8) accepts no overlaps."""
     return disjoint(prefixes(family, _PREFIXES))
 
 
@@ -180,7 +180,7 @@ def _rows(flood: _Flood) -> list[Row]:
     sources = "65,536 sources" if flood.many else "one source"
     generator, drop, ours = f"generator-{flood}", f"drop-{flood}", f"filter-{flood}"
     return [
-        row(generator, f"IPv{flood.family} packets from {sources} made, and not sent", setup(_generator)),
+        row(generator, f"IPv{flood.family} packets from {sources}, made but not sent", setup(_generator)),
         row(drop, "sent to a bare `return XDP_DROP`", setup(_bare_drop), generator),
         row(ours, "sent to root + filter, 100k prefixes", setup(_filter), generator),
         row(
@@ -193,7 +193,7 @@ def _rows(flood: _Flood) -> list[Row]:
         ),
         row(
             f"time-to-drop-{flood}",
-            "root + filter to the bare one, making and sending included",
+            "root + filter, as a multiple of the bare drop, making and sending included",
             setup(_filter),
             drop,
             ratio=True,
@@ -201,7 +201,7 @@ def _rows(flood: _Flood) -> list[Row]:
         ),
         row(
             f"nftables-time-{flood}",
-            "nftables to root + filter, making and sending included",
+            "nftables, as a multiple of root + filter, making and sending included",
             setup(_nftables),
             ours,
             ratio=True,

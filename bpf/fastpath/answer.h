@@ -83,13 +83,13 @@ static __always_inline void answer_tcp(struct tcphdr *tcp, __u64 sum)
 /*
  * Turn a plain TCP packet with ACK into the RST that answers it. What is behind the TCP
  * header is cut off, down to the shortest frame of Ethernet, or zeroed. False: the
- * kernel refused to cut; the packet is unchanged.
+ * kernel refused to cut; the packet is unchanged. A function that is called: rare, large,
+ * and needed for both families.
  */
-static __always_inline bool make_answer(struct xdp_md *ctx, const struct packet *pkt,
-					bool is_ip4)
+static __noinline bool make_answer(struct xdp_md *ctx, __u32 l3_offset, bool is_ip4)
 {
 	__u32 l3_len = is_ip4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
-	__u32 end_of_tcp = pkt->l3_offset + l3_len + sizeof(struct tcphdr);
+	__u32 end_of_tcp = l3_offset + l3_len + sizeof(struct tcphdr);
 	__u32 wanted = end_of_tcp < ETH_ZLEN ? ETH_ZLEN : end_of_tcp;
 	__u32 length = packet_frame_len(ctx);
 	void *data, *end, *l3;
@@ -99,7 +99,7 @@ static __always_inline bool make_answer(struct xdp_md *ctx, const struct packet 
 		return false;
 	data = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
-	l3 = packet_at(data, pkt->l3_offset);
+	l3 = packet_at(data, l3_offset);
 	tcp = l3 + l3_len;
 	if ((void *)(tcp + 1) > end)
 		return false; /* never: it was all there */

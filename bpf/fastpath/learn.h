@@ -112,7 +112,11 @@ static __always_inline __u32 flow_choose(const struct flow_set *set, __u32 tag, 
 	return way;
 }
 
-/* Enter a new flow. position: as flow_find() left it when it found none. */
+/*
+ * Enter a new flow. position: as flow_find() left it when it found none. Not a function
+ * that is called, though rare: its arguments would have to be in memory for all packets,
+ * which cost egress 10 ns.
+ */
 static __always_inline void flow_learn(const union flow_id *id,
 				       const struct flow_position *position,
 				       const struct server *server, __u32 now)

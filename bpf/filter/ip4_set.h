@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Is an IPv4 address in the set? One or two loads whatever the set holds.
+ * Is an IPv4 address in the set? One or two loads, whatever is in the set.
  *
- * The 2^24 networks of 256 addresses lie in groups of 64, in order. A group has
- * two bits for each: the whole network is in the set; a part of it is. The parts
- * have a leaf each, a bit an address, in the order of the networks: that of a
- * network is found by counting the leaves before it.
+ * The 2^24 networks of 256 addresses are divided into groups of 64, in order. A group has
+ * two bits per network: all of it is in the set; a part of it is. Each network of the
+ * second kind has a leaf, with one bit per address. Leaves are in the order of their
+ * networks: a network's leaf is found by counting the leaves before it.
  */
 #ifndef ECBPF_FILTER_IP4_SET_H
 #define ECBPF_FILTER_IP4_SET_H
@@ -17,7 +17,7 @@
 
 enum ip4_set_layout {
 	IP4_GROUPS = 1 << 18,
-	/* One a prefix at most, be it in the set or taken out of it. */
+	/* At most one per prefix, in the set or taken out of it. */
 	IP4_LEAVES = (1 << 20) + (1 << 10),
 };
 
@@ -54,12 +54,12 @@ struct ip4_set {
 
 static const __u8 bits_of[128] = {BITS_6(0), BITS_6(1)};
 
-/* The leaf of a network of the group: 0 to 63, part of which is in the set. */
+/* The leaf of a network in its group, 0 to 63, that is in the set in part. */
 static __always_inline __u32 ip4_leaf_of(const struct ip4_group *group, __u32 network)
 {
 	__u64 before = group->part >> (network & 0x38) & ((1 << (network & 7)) - 1);
 
-	/* 7 bits anyway, but the verifier cannot know. */
+	/* It has 7 bits anyway, but the verifier cannot know. */
 	asm volatile("%0 &= 0x7f" : "+r"(before));
 	return group->rank + group->ranks[network >> 3 & 7] + bits_of[before];
 }

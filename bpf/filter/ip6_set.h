@@ -2,30 +2,30 @@
 /*
  * Is an IPv6 address in the set?
  *
- * The set is a list of prefixes of which none covers another, sorted. An address
- * can be in one only: the last that does not begin behind it. To find that one
- * with few loads, everything lies in lines of 64 bytes, and these in blocks of
- * 4 MiB. The first block, the index, is looked up once, and has
+ * The set is a sorted list of prefixes, none of which covers another. An address can only be
+ * in one of them: the last that does not begin behind it. To find that one with few loads,
+ * everything lies in lines of 64 bytes, and the lines in blocks of 4 MiB. The first block,
+ * the index, is looked up once, and has
  *
  *   head      a few numbers
- *   gate      a bit for each value that a hash of the first 32 bits can have. Most
- *             addresses that are not in the set end here.
+ *   gate      a bit for each value that a hash of the first 32 bits can have. For most
+ *             addresses that are not in the set, the search ends here.
  *   firsts    the first key of each leaf: searched between two radixes
  *   radix     how many leaves begin before each part of the address space
- *   sectors   what parts those are: for each value of the first 16 bits, into how many
- *             equal ones its space is cut, and which is the first of them
+ *   sectors   which parts those are: for each value of the first 16 bits, into how many
+ *             equal parts its space is cut, and which is the first of them
  *
- * The other blocks have, one behind the other,
+ * The other blocks have, one after the other,
  *
- *   leaves    6 keys a line, the upper halves of the addresses where prefixes begin;
- *             a byte for each: the prefix' length, or IP6_LONG; and how many long
- *             ones there are before this leaf
- *   records   one for each long key, 4 a line: the one prefix longer than 64 bits in
- *             this network, or where in the pool there are several
- *   pool      lower half and length of prefixes longer than 64 bits, 4 a line
+ *   leaves    6 keys per line, the upper halves of the addresses where prefixes begin;
+ *             for each a byte with the prefix length, or IP6_LONG; and how many of the
+ *             latter there are before this leaf
+ *   records   one for each key marked IP6_LONG, 4 per line: the only prefix longer than
+ *             64 bits in this network, or where in the pool its prefixes are
+ *   pool      lower half and length of prefixes longer than 64 bits, 4 per line
  *
- * The first leaf begins with a free place or several, with key and length 0: so
- * there is a leaf for every address, but nothing is found there.
+ * The first leaf begins with one free entry or more, of key and length 0: so there is a
+ * leaf for every address, and nothing is found there.
  */
 #ifndef ECBPF_FILTER_IP6_SET_H
 #define ECBPF_FILTER_IP6_SET_H
@@ -46,11 +46,11 @@ enum ip6_set_layout {
 	IP6_RADIXES = (1 << 19) + 16 - IP6_SECTORS,
 	IP6_LEAF_KEYS = 6,
 	IP6_LONG = 0x80,
-	IP6_SEARCH_STEPS = 21, /* halve what there can be of anything to 1 */
+	IP6_SEARCH_STEPS = 21, /* halvings, from the most there can be of anything to 1 */
 };
 
 struct ip6_head {
-	/* Lines behind the index where these begin. */
+	/* The lines, counted from the end of the index, where these begin. */
 	__u32 records;
 	__u32 pool;
 	__u64 unused[7];
@@ -61,7 +61,7 @@ struct ip6_index {
 	__u64 gate[(1 << IP6_GATE_BITS) / 64];
 	__u64 firsts[IP6_LEAVES];
 	__u32 radix[IP6_RADIXES];
-	/* The first radix, and in the last 6 bits by how much to shift the other 48. */
+	/* The first radix; in the last 6 bits, by how much to shift the address' next 48 bits. */
 	__u32 sector[IP6_SECTORS];
 };
 
@@ -71,10 +71,10 @@ struct ip6_leaf {
 	__u64 rank;
 };
 
-/* Of a record: a prefix by itself, or `count` in the pool from `lower` on. */
+/* A record: one prefix (count 1), or `count` prefixes in the pool from index `lower` on. */
 struct ip6_long {
-	__u64 lower; /* the lower half of the address, or a place in the pool */
-	__u32 length; /* behind the first 64 bits */
+	__u64 lower; /* the lower half of the address, or an index in the pool */
+	__u32 length; /* beyond the first 64 bits */
 	__u32 count;
 };
 
@@ -99,19 +99,19 @@ struct ip6_set {
 };
 
 /*
- * Elements of the index. The verifier wants to see a bound on the very register, a
- * power of two that keeps within the block, not more: places are right anyway.
+ * Elements of the index. The verifier wants to see a bound on the very register. A power
+ * of two that stays within the block is enough: the numbers are right anyway.
  */
-static __always_inline const __u32 *ip6_radix(const struct ip6_index *index, __u64 place)
+static __always_inline const __u32 *ip6_radix(const struct ip6_index *index, __u64 number)
 {
-	asm volatile("%0 &= 0x7ffff" : "+r"(place));
-	return &index->radix[place];
+	asm volatile("%0 &= 0x7ffff" : "+r"(number));
+	return &index->radix[number];
 }
 
-static __always_inline __u64 ip6_first(const struct ip6_index *index, __u64 place)
+static __always_inline __u64 ip6_first(const struct ip6_index *index, __u64 number)
 {
-	asm volatile("%0 &= 0x3ffff" : "+r"(place));
-	return index->firsts[place];
+	asm volatile("%0 &= 0x3ffff" : "+r"(number));
+	return index->firsts[number];
 }
 
 /* 1 if a <= b, without a branch: the verifier would follow both ways of each step. */
@@ -173,7 +173,7 @@ static __always_inline bool ip6_record_has(void *set, const struct ip6_head *hea
 	return ip6_agree(lower, longer->lower, longer->length);
 }
 
-/* The last leaf that does not begin behind this key, or the one after it. */
+/* The last leaf that does not begin behind this key, or the leaf after it. */
 static __always_inline __u64 ip6_find_leaf(const struct ip6_index *index, __u64 upper)
 {
 	__u32 sector = index->sector[upper >> 48];
@@ -197,16 +197,16 @@ static __always_inline __u64 ip6_find_leaf(const struct ip6_index *index, __u64 
 struct ip6_found {
 	__u64 key;
 	__u32 length;
-	__u32 place;
+	__u32 index; /* in the leaf */
 };
 
-/* place: a constant, so that all is read where it lies. */
-static __always_inline struct ip6_found ip6_take(const struct ip6_leaf *leaf, __u32 place)
+/* index: a constant, so that nothing is copied to the stack. */
+static __always_inline struct ip6_found ip6_take(const struct ip6_leaf *leaf, __u32 index)
 {
-	return (struct ip6_found){leaf->key[place], leaf->length[place], place};
+	return (struct ip6_found){leaf->key[index], leaf->length[index], index};
 }
 
-/* Of a leaf that does not begin behind `upper`, the last key that does not either. */
+/* The last key of a leaf that is not above `upper`; the leaf does not begin behind it. */
 static __always_inline struct ip6_found ip6_find_key(const struct ip6_leaf *leaf,
 						     __u64 upper)
 {
@@ -252,7 +252,7 @@ static __always_inline bool ip6_set_has(void *set, const __be32 *address)
 		return found.length && ip6_agree(upper, found.key, found.length);
 	if (found.key != upper)
 		return false;
-	longer = *(__u64 *)line->leaf.length & ((1ULL << 8 * found.place) - 1);
+	longer = *(__u64 *)line->leaf.length & ((1ULL << 8 * found.index) - 1);
 	longer = (longer >> 7 & 0x010101010101) * 0x0101010101010101 >> 56;
 	return ip6_record_has(set, &index->head, line->leaf.rank + longer,
 			      ip6_half(address + 2));

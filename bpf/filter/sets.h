@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * The drop sets. There are two banks; packets read the one that the last bit of
- * filter_generation names. A change fills the other and then adds 1: both families
- * change with that one store. Nothing in a bank: nothing is dropped.
+ * filter_generation names. A change fills the other bank and then adds 1: both families
+ * change with that one store. An empty bank drops nothing.
  */
 #ifndef ECBPF_FILTER_SETS_H
 #define ECBPF_FILTER_SETS_H
@@ -35,8 +35,8 @@ struct {
 } filter_ip6 SEC(".maps");
 
 /*
- * What the sets were made of, with tags and times, page by page. No packet reads
- * it: the loader binds it to the program, so that it lives as long as that does.
+ * The prefixes that the sets were made of, with their tags and times, in pages. No packet
+ * reads them: the loader binds the map to the program, so that it lives as long.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);

@@ -25,6 +25,8 @@ LEFT_OUT = {
     "tests/netns/docs/test_demo.py": "the lab, and tables on a terminal",
     "tests/netns/lab/test_lab.py": "namespaces and processes: no BPF",
     "tests/netns/docs/test_howto.py": "a reader's way through docs/, compiling at every step",
+    "tests/netns/docs/test_sessions.py": "the same",
+    "tests/netns/docs/test_pages.py": "commands in the lab, a million prefixes among them",
     "tests/netns/chain/test_debug_build.py": "compiles everything a second time",
     "tests/netns/filter/test_addresses.py": "which addresses this host has: netlink and /proc",
     "tests/netns/filter/test_bad_input.py": "36 ways to be refused",

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The chain: eight slots, and the one exit that every packet leaves by.
+ * The chain: eight slots, and one exit by which every packet leaves.
  *
  * A subprogram ends with one of two calls:
  *
@@ -27,12 +27,12 @@
 #define CHAIN_SLOTS 8
 #define CHAIN_ROOT CHAIN_SLOTS /* the root's own row in xdp_stats */
 #define CHAIN_VERDICTS (XDP_REDIRECT + 1)
-#define CHAIN_INVALID CHAIN_VERDICTS /* counts what is no verdict at all */
+#define CHAIN_INVALID CHAIN_VERDICTS /* counts values that are not verdicts */
 
 /* Set before load: the slot this program goes to, or CHAIN_ROOT. */
 const volatile __u32 chain_slot = CHAIN_ROOT;
 
-/* A slot's row on one CPU; one lookup serves the count and the sample. */
+/* A slot's row, per CPU. One lookup serves both the count and the sample. */
 struct chain_counts {
 	__u64 verdict[CHAIN_VERDICTS + 1];
 	__u64 countdown; /* see sample.h */
@@ -53,13 +53,13 @@ struct {
 } xdp_stats SEC(".maps");
 
 /*
- * A hint, shared like a map: bit n is set while slot n may be occupied. It
- * saves a walk over empty slots (0.6 ns each); the array alone decides. Set
- * the bit before the slot is filled, clear it after the slot is emptied.
+ * A hint, shared like a map: bit n is set while slot n may be occupied. It saves trying
+ * empty slots (0.6 ns each); the array alone decides. Set the bit before the slot is
+ * filled, clear it after the slot is emptied.
  */
 __u32 chain_occupied SEC(".data.chain") = 0;
 
-/* A packet's program by its verdict, as cloudflare/xdpcap expects it. */
+/* A capture program for each verdict, as cloudflare/xdpcap expects it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
 	__uint(max_entries, CHAIN_VERDICTS);
@@ -68,9 +68,9 @@ struct {
 } xdpcap_hook SEC(".maps");
 
 /*
- * Offer the packet to whoever captures this verdict. Every tail call here has
- * a constant index, so that the JIT makes it a direct jump: an empty entry
- * costs 0.6 ns, a taken one 1-2, where a variable index costs 14-27.
+ * Offer the packet to the program that captures this verdict. Every tail call here has a
+ * constant index, so that the JIT makes it a direct jump: an empty entry costs 0.6 ns, a
+ * taken one 1-2, where a variable index costs 14-27.
  */
 static __always_inline int chain_capture(struct xdp_md *ctx, __u32 verdict)
 {
@@ -94,7 +94,7 @@ static __always_inline int chain_capture(struct xdp_md *ctx, __u32 verdict)
 	return verdict;
 }
 
-/* Where a verdict is counted. */
+/* The column that a verdict is counted in. */
 static __always_inline __u64 chain_column(__u32 verdict)
 {
 	__u64 column = verdict;
@@ -109,7 +109,7 @@ static __always_inline __u64 chain_column(__u32 verdict)
 	return column < CHAIN_VERDICTS ? column : CHAIN_INVALID;
 }
 
-/* The picked packet: note who decided what, and let the sampler have it. */
+/* For the packet that was picked: note which slot decided what, and run the sampler. */
 static __always_inline void chain_sample(struct xdp_md *ctx, __u32 row, __u32 verdict,
 					 enum reason reason)
 {
@@ -125,9 +125,9 @@ static __always_inline void chain_sample(struct xdp_md *ctx, __u32 row, __u32 ve
 }
 
 /*
- * End the walk: count, sample if this packet was picked, offer it to the
- * capture hook, return the verdict. What is no verdict is counted as such and
- * aborted here: the kernel would do the same with a warning a boot.
+ * End the walk: count, sample if this packet was picked, offer it to the capture hook,
+ * return the verdict. A value that is not a verdict is counted as such and aborted here:
+ * the kernel would do the same, with one warning per boot.
  */
 static __always_inline int chain_end(struct xdp_md *ctx, __u32 verdict,
 				     enum reason reason)
@@ -157,8 +157,8 @@ static __always_inline void chain_try(struct xdp_md *ctx, __u32 first, __u32 occ
 }
 
 /*
- * Go on to the next slot in order; behind the last one the packet passes.
- * `first` is a constant to the verifier: slots before it leave no code.
+ * Go on to the next slot in order; behind the last one the packet passes. `first` is a
+ * constant to the verifier: slots before it leave no code.
  */
 static __always_inline int chain_pass(struct xdp_md *ctx)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * ecbpf_debug(fmt, ...): a line to the trace pipe in a `make DEBUG=1` build,
- * no instruction in any other. The arguments are still compiled, so a debug
- * line cannot rot.
+ * ecbpf_debug(fmt, ...): writes a line to the trace pipe in a `make DEBUG=1` build, and
+ * is no instruction in any other. The arguments are always compiled, so that a debug line
+ * cannot rot.
  */
 #ifndef ECBPF_DEBUG_H
 #define ECBPF_DEBUG_H

@@ -7,7 +7,7 @@
 #define ECBPF_REASON_H
 
 enum reason {
-	REASON_NONE = 0, /* the walk ended with nobody objecting */
+	REASON_NONE = 0, /* no subprogram objected */
 
 	/* The parser (packet.h): what it could not read, and why. */
 	REASON_NOT_IP = 1, /* ARP, LLDP, an unknown ethertype */
@@ -32,9 +32,9 @@ enum reason {
 	REASON_TOO_BIG = 36, /* a first fragment, answered with Packet Too Big */
 
 	/* The fast path. */
-	REASON_FAST_PATH = 64, /* of a known flow, sent past IPVS */
-	REASON_RESET_ANSWER = 65, /* of a flow that was reset, answered with a RST */
-	REASON_RESET_FLOW = 66, /* the same, and it had its answers */
+	REASON_FAST_PATH = 64, /* of a known flow; sent past IPVS */
+	REASON_RESET_ANSWER = 65, /* of a flow that was reset; answered with a RST */
+	REASON_RESET_FLOW = 66, /* of a flow that was reset, and has had its answers */
 	REASON_INBOUND_LIMIT = 67, /* of an unknown flow, above the inbound limit */
 
 	/* Subprograms written outside this project use numbers from here on. */

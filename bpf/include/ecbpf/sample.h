@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The place for the sample. Every exit counts the countdown of its slot's row
- * in xdp_stats down; the packet that brings it to zero is the picked one: the
- * exit notes here who decided what, and tail-calls entry 0 of xdp_sample_hook.
- * The program there records the packet, draws the row's next countdown (one
- * random number a sample, not one a packet: 0.9 ns instead of 20) and ends
- * with chain_capture().
+ * Where a sampler plugs in. Every exit takes 1 from the countdown in its slot's row of
+ * xdp_stats. The packet that brings it to 0 is picked: the exit notes here which slot
+ * decided what, and tail-calls entry 0 of xdp_sample_hook. The program there records the
+ * packet, draws the row's next countdown (one random number per sample, not one per
+ * packet: 0.9 ns instead of 20) and ends with chain_capture().
  *
- * A countdown of 0 wraps and picks nothing for 2^64 packets: sampling is off
- * until somebody sets it.
+ * A countdown of 0 wraps and picks nothing for 2^64 packets: sampling is off until
+ * somebody sets it.
  */
 #ifndef ECBPF_SAMPLE_H
 #define ECBPF_SAMPLE_H
@@ -21,8 +20,8 @@
 #define SAMPLE_SLOT_ROOT (-1) /* how a sample names the root itself */
 
 struct sample_state {
-	__s32 slot; /* of the picked packet: who decided, */
-	__u32 verdict; /* what, */
+	__s32 slot; /* that decided about the picked packet, */
+	__u32 verdict; /* what it decided, */
 	enum reason reason; /* and why */
 };
 
