@@ -29,6 +29,7 @@ struct plain_packet {
 	void *l4;
 	bool is_ip4;
 	__u8 proto;
+	__u8 tcp_flags; /* read at once: later, old verifiers forget that this is TCP */
 };
 
 /*
@@ -146,7 +147,7 @@ decide_known(struct xdp_md *ctx, struct fastpath_cpu *cpu, const struct packet *
 		return pass_local(cpu, packet->is_ip4);
 
 	action = packet->proto == IPPROTO_TCP
-			 ? decide_tcp(cpu, flow, position, packet->l4)
+			 ? decide_tcp(cpu, flow, position, packet->tcp_flags)
 			 : decide_udp(cpu, flow, position);
 	if (action == ACTION_DIVERT && hop_leads(cpu, &hop))
 		return divert(ctx, cpu, pkt, packet, &hop, flow);
@@ -162,7 +163,8 @@ static __always_inline struct decision decide_plain(struct xdp_md *ctx,
 						    const struct packet *pkt, void *l3,
 						    bool is_ip4)
 {
-	struct plain_packet packet = {l3, NULL, is_ip4, packet_plain_proto(l3, is_ip4)};
+	struct plain_packet packet = {l3, NULL, is_ip4, packet_plain_proto(l3, is_ip4),
+				      0};
 	__u8 ttl = is_ip4 ? ((struct iphdr *)l3)->ttl : ((struct ipv6hdr *)l3)->hop_limit;
 	struct flow_position position;
 	union flow_id id;
@@ -178,6 +180,8 @@ static __always_inline struct decision decide_plain(struct xdp_md *ctx,
 		fastpath_count(cpu, frame_errors);
 		return PASS_ON;
 	}
+	if (packet.proto == IPPROTO_TCP)
+		packet.tcp_flags = tcp_flags_of(packet.l4);
 	if (ttl <= 1 || pkt->vlan_count > 1)
 		return PASS_ON;
 	flow_id_of(&id, l3, packet.l4, is_ip4, packet.proto, false);

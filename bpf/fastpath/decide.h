@@ -106,9 +106,8 @@ answer_or_discard(struct fastpath_cpu *cpu, struct flow *flow, __u8 flags, __u32
 
 static __always_inline enum action decide_tcp(struct fastpath_cpu *cpu, struct flow *flow,
 					      const struct flow_position *position,
-					      const struct tcphdr *tcp)
+					      __u8 flags)
 {
-	__u8 flags = tcp_flags_of(tcp);
 	__u32 now = TIME_TICKS();
 	__u32 silence = flow_heard(position, now);
 

@@ -30,6 +30,8 @@ static __always_inline bool has_sack(struct xdp_md *ctx, const struct tcphdr *tc
 	void *end = (void *)(long)ctx->data_end;
 	__u32 fixed = sizeof(*tcp) / 4;
 
+	if ((void *)(tcp + 1) > end)
+		return false; /* never: it was all there */
 	return has_sack_at((void *)tcp, end, fixed, tcp->doff) ||
 	       has_sack_at((void *)tcp, end, fixed + TIMESTAMP_WORDS, tcp->doff);
 }

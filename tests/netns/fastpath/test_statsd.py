@@ -109,13 +109,13 @@ def test_rates_until_it_is_stopped(verb: str) -> None:
 
 def test_rates_as_json() -> None:
     """One line per look, as `stats 1 --json` prints it."""
-    with running("ecbpf fastpath status --watch 0.2 --json") as process:
+    with running("ecbpf fastpath status --watch 0.5 --json") as process:
         assert process.stdout is not None
         first, second = (json.loads(process.stdout.readline()) for _ in range(2))
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
     assert list(first) == ["seconds", "counts", "rates"]
-    assert 0.1 < second["seconds"] < 2
+    assert 0.25 < second["seconds"] < 5
     assert second["counts"] == find_fastpath().counters()
     assert second["rates"] == dict.fromkeys(second["counts"], 0.0)
 

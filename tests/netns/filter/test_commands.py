@@ -198,7 +198,7 @@ def test_watch_prints_counts_and_rates(both: str, near: str, pair: Pair, flags: 
         for shown in look.values():
             assert list(shown) == ["seconds", "counts", "rates"]
             assert list(shown["counts"]) == list(shown["rates"]) == list(_COUNTERS)
-            assert 0.05 < shown["seconds"] < 10
+            assert 0 < shown["seconds"] < 10
     assert first[near]["counts"]["ip_drop_count"] == 0
     assert looks[-1][near]["counts"] == dict.fromkeys(_COUNTERS, 0) | {"ip_drop_count": 1}
     assert sum(look[near]["rates"]["ip_drop_count"] > 0 for look in looks) == 1
