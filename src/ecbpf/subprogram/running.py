@@ -14,7 +14,7 @@ from ecbpf.kernel.program import Program
 from ecbpf.subprogram.base import StatefulSubprogram
 from ecbpf.subprogram.settings import SECTION, Values
 
-__all__ = ["Running", "find", "find_as", "missing_maps"]
+__all__ = ["Running", "find", "find_as", "find_program", "missing_maps"]
 
 
 class Running:
@@ -78,6 +78,14 @@ def find(kind: type[StatefulSubprogram], interface: str) -> Running:
 
 def find_as(made: type[R], kind: type[StatefulSubprogram], interface: str) -> R:
     """find(), but returns an instance of `made`, a subclass of Running. Raises as find()."""
+    return made(kind, interface, find_program(kind, interface))
+
+
+def find_program(kind: type[StatefulSubprogram], interface: str) -> Program:
+    """The program of find(), of whatever version: enough to detach it.
+
+    Raises EcbpfError (no root array, not in its slot), DataError (no such interface), KernelError.
+    """
     program = program_in(find_root(interface), kind.slot)
     attach = kind.attach_command(interface)
     if program is None:
@@ -85,7 +93,7 @@ def find_as(made: type[R], kind: type[StatefulSubprogram], interface: str) -> R:
     if program.name != kernel_name(kind.program):
         why = f"slot {kind.slot} holds {program.name}, which is not the {kind.name}"
         raise EcbpfError(interface, why, f"{attach} replaces it")
-    return made(kind, interface, program)
+    return program
 
 
 def missing_maps(kind: type[StatefulSubprogram], maps: dict[str, Map]) -> list[str]:

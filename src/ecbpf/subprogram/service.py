@@ -15,7 +15,7 @@ from ecbpf.netdev.addresses import AddressEvents
 from ecbpf.notices import notify
 from ecbpf.subprogram.base import StatefulSubprogram
 from ecbpf.subprogram.beat import Complaints, every_second, stop_requests
-from ecbpf.subprogram.running import Running, find, find_as
+from ecbpf.subprogram.running import Running, find, find_as, find_program
 
 __all__ = ["Served", "ServedInterface", "serve", "serve_interfaces"]
 
@@ -103,7 +103,7 @@ def _detach(interfaces: list[str], kind: type[StatefulSubprogram]) -> Iterator[C
     failures: list[EcbpfError | OSError] = []
     for interface in interfaces:
         try:
-            yield empty(interface, kind.slot, lambda name: find(kind, name))
+            yield empty(interface, kind.slot, lambda name: find_program(kind, name))
         except (BusyError, KernelError, MissingError, OSError) as error:
             failures.append(error)
         except EcbpfError as error:  # the interface, root array or subprogram is gone already

@@ -9,7 +9,7 @@ from ecbpf.chain.occupant import find_root
 from ecbpf.chain.pins import locked
 from ecbpf.chain.slots import empty, put
 from ecbpf.subprogram.base import StatefulSubprogram
-from ecbpf.subprogram.running import Running, find
+from ecbpf.subprogram.running import Running, find, find_program
 from ecbpf.subprogram.settings import SettingChange, Values
 from ecbpf.subprogram.status import SubprogramStatus, status_of
 
@@ -31,10 +31,11 @@ def attach(interfaces: list[str], subprogram: StatefulSubprogram) -> Iterator[Ch
 
 
 def detach(interfaces: list[str], kind: Kind) -> Iterator[Change]:
-    """Remove it from its slot, with its maps and counts. Yields each change. Raises as running.find()."""
-    find_all(interfaces, kind)
+    """Remove it from its slot, with its maps and counts. Yields each change. Raises as running.find_program()."""
     for interface in interfaces:
-        yield empty(interface, kind.slot, lambda name: find(kind, name))
+        find_program(kind, interface)
+    for interface in interfaces:
+        yield empty(interface, kind.slot, lambda name: find_program(kind, name))
 
 
 def status(interfaces: list[str], kind: Kind) -> list[SubprogramStatus]:
