@@ -38,8 +38,10 @@ def compile_object(source: str, output: str, *, debug: bool = False) -> str:
     """Compile the kernel program `source` (C) to the BPF object `output`, with BTF; returns clang's warnings.
 
     debug: keep the ecbpf_debug() lines.
-    Raises MissingError where there is no clang, DataError with its words if it refuses.
+    Raises MissingError where there is no clang, DataError where there is no such file, or clang refuses it.
     """
+    if not os.path.exists(source):
+        raise DataError(source, "no such file", "give a kernel program, NAME.bpf.c")
     if shutil.which("clang") is None:
         raise MissingError("clang", "not found", "apt-get install clang libbpf-dev linux-libc-dev")
     command = clang_command(source, output, debug=debug)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ecbpf.build.clang import compile_object
 from ecbpf.build.declare import Structs, bare, camel_case, declaration, is_identifier, parts_of
 from ecbpf.build.docstring import docstring, value_text
-from ecbpf.errors import DataError, UsageError
+from ecbpf.errors import BusyError, DataError, UsageError
 from ecbpf.kernel import skeleton
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.uapi import MAP_PROG_ARRAY, MAP_RINGBUF, MAPS_OF_FDS, PERCPU_MAPS
@@ -55,6 +55,7 @@ _KINDS = {
     30: "Bloom filter",
     31: "User ring buffer",
 }
+_MADE = "made by python3 -m ecbpf.build --skeleton"
 _GLOBAL = 1  # BTF_VAR_GLOBAL_ALLOCATED
 _LINE = 57  # bytes, of which base64 makes a line of 76 characters
 _RESERVED = {*dir(skeleton.Skeleton), *skeleton.Skeleton.__annotations__, "object"}
@@ -74,11 +75,13 @@ def build_skeleton(source: str, output: str, *, debug: bool = False) -> str:
     """Compile `source` and write its module to `output`; returns clang's warnings.
 
     debug: keep the ecbpf_debug() lines. Raises as compile_object() and skeleton_module(), UsageError where no
-    module can be called `output`, OSError.
+    module can be called `output`, BusyError where `output` is a file that this function did not write, OSError.
     """
     stem, extension = os.path.splitext(os.path.basename(output))
     if extension != ".py" or not is_identifier(stem):
         raise UsageError(output, "Python cannot import a file of this name", "-o NAME.py: letters, digits, _")
+    if os.path.exists(output) and not _is_skeleton(output):
+        raise BusyError(output, "a file that is not a skeleton is there", "-o NAME.py: write another file")
     with tempfile.TemporaryDirectory(prefix="ecbpf-") as folder:
         compiled = os.path.join(folder, "skeleton.bpf.o")
         warnings = compile_object(source, compiled, debug=debug)
@@ -88,6 +91,11 @@ def build_skeleton(source: str, output: str, *, debug: bool = False) -> str:
     with open(output, "w", encoding="utf-8") as module:
         module.write(text)
     return warnings
+
+
+def _is_skeleton(path: str) -> bool:
+    with open(path, encoding="utf-8", errors="replace") as module:
+        return _MADE in module.readline()
 
 
 def skeleton_module(image: bytes, source: str) -> str:

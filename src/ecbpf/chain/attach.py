@@ -132,7 +132,7 @@ def _ours(interface: str, occupant: Occupant | None) -> Occupant:
 
 
 def _name_of(occupant: Occupant | None) -> str:
-    return "" if occupant is None else occupant.program.name or str(occupant.program.id)
+    return "" if occupant is None else occupant.program.full_name() or str(occupant.program.id)
 
 
 def _root_object(filename: str) -> RootBpf:

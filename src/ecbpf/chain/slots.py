@@ -63,7 +63,7 @@ def put(interface: str, subprogram: Subprogram) -> Change:
         if is_upgrade:
             return Change(interface, subprogram.name, "replaced", slot)
         return Change(
-            interface, subprogram.name, "attached", slot, in_place_of=old.name if old is not None else ""
+            interface, subprogram.name, "attached", slot, in_place_of=old.full_name() if old is not None else ""
         )
 
 

@@ -83,7 +83,7 @@ def interfaces_of(options: argparse.Namespace, *, needed: bool = True) -> list[s
     given = [*([options.interface] if options.interface else []), *getattr(options, "interfaces", [])]
     found = list(dict.fromkeys(name for text in given for name in parse_list(text)))
     if needed and not found:
-        raise UsageError("interface", "none given", "name one, or several separated by commas")
+        raise UsageError("interface", "none given", "--interface IFACES: one, or several separated by commas")
     return found
 
 

@@ -23,6 +23,7 @@ from ecbpf.cli.parser import (
 )
 from ecbpf.subprogram import verbs
 from ecbpf.subprogram.base import StatefulSubprogram
+from ecbpf.subprogram.check import check_class
 from ecbpf.subprogram.running import Running
 
 TYPE_CHECKING = False  # typing's own costs its import
@@ -132,6 +133,7 @@ def main(kind: Kind, arguments: list[str] | None = None, made: type[Running] = R
     words = sys.argv[1:] if arguments is None else arguments
 
     def act() -> int:
+        check_class(kind)
         parser = Parser(prog=kind.command, description=kind.__doc__)
         add_common_arguments(add_verbs(parser, verb_texts(kind)), kind)
         return do(parser.parse_args(words), kind, made)

@@ -1,7 +1,6 @@
 """The filter as a subprogram of slot 2: its settings, counters and maps."""
 
 from ecbpf.chain.occupant import maps_of
-from ecbpf.filter.local import update_local
 from ecbpf.kernel.object import Object
 from ecbpf.objects.filter import FilterBpf
 from ecbpf.subprogram.base import StatefulSubprogram
@@ -47,7 +46,9 @@ class Filter(StatefulSubprogram):
 
     def loaded(self, new: Object) -> None:
         """Build the indices of the lists that it takes over, and store this host's addresses."""
-        from ecbpf.filter.sets import Sets  # noqa: PLC0415  (numpy costs its import, and no other verb needs it)
+        # numpy and psutil, which no other verb of every subprogram needs
+        from ecbpf.filter.local import update_local  # noqa: PLC0415
+        from ecbpf.filter.sets import Sets  # noqa: PLC0415
 
         loaded = FilterBpf(new)
         program = loaded.programs.xdp_filter_prog

@@ -7,6 +7,7 @@ from typing import ClassVar
 from ecbpf.chain.subprogram import Subprogram
 from ecbpf.errors import DataError
 from ecbpf.kernel.object import Object
+from ecbpf.subprogram.check import check_class, check_settings
 from ecbpf.subprogram.counters import CounterTable
 from ecbpf.subprogram.settings import SECTION, Setting, SettingTable, Values
 
@@ -36,11 +37,12 @@ class StatefulSubprogram(Subprogram):
     table: ClassVar[SettingTable]
 
     def __init_subclass__(cls) -> None:
-        """Make the table."""
+        """Make the table. What the class lacks, check_class() says."""
         super().__init_subclass__()
+        name, settings = getattr(cls, "name", ""), cls.settings if isinstance(cls.settings, tuple) else ()
         if "table" not in cls.__dict__:
-            cls.table = SettingTable(f"the {cls.name}", f"{cls.command} attach", cls.settings)
-        cls.metric = cls.metric or f"xdp.{cls.name}"
+            cls.table = SettingTable(f"the {name}", f"{getattr(cls, 'command', '')} attach", settings)
+        cls.metric = cls.metric or f"xdp.{name}"
 
     def __init__(self, values: Values | None = None, filename: str = "") -> None:
         """values: settings in force from the first packet on. filename: the object, if not the class's own."""
@@ -49,7 +51,9 @@ class StatefulSubprogram(Subprogram):
             self.object = filename
 
     def configure(self, new: Object, interface: str) -> None:
-        """Check that the object is of this kind, and write the settings. Raises DataError, EcbpfError."""
+        """Check that class and object fit, and write the settings. Raises DataError, EcbpfError."""
+        check_class(type(self))
+        check_settings(type(self), new.globals, is_own=not self.object)
         missing = [name for name in self.needed_maps() if name not in new.map_names]
         if missing:
             raise DataError(

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from ecbpf.chain.counters import zero
 from ecbpf.kernel.btf import Btf
-from ecbpf.kernel.map import Map
+from ecbpf.kernel.map import Map, kernel_name
 
-__all__ = ["CounterTable"]
+__all__ = ["END", "CounterTable"]
 
-_END = "COUNTERS"
+END = "COUNTERS"  # of the enumerator that ends the enum
 
 
 class CounterTable:
@@ -19,12 +19,12 @@ class CounterTable:
     """
 
     def __init__(self, map_name: str, enum: str, member: str = "") -> None:
-        """map_name: a per-CPU array, as maps_of() names it, with one counter per key; the enum gives the keys.
+        """map_name: a per-CPU array, as the C has it, with one counter per key; the enum gives the keys.
 
         member: if all counters are in a struct under key 0, the array in it that holds them.
         """
         self.map_name = map_name
-        self._enum = enum
+        self.enum = enum
         self._member = member
 
     def read(self, maps: Mapping[str, Map], btf: Btf) -> dict[str, int]:
@@ -33,7 +33,7 @@ class CounterTable:
         maps: of the running program. btf: of the program itself; a map that it took over has the BTF of the
         version that made it. Raises KernelError.
         """
-        stats = maps[self.map_name]
+        stats = maps[kernel_name(self.map_name)]
         if self._member:
             counts = getattr(stats.sum(0), self._member)
             return {name: counts[key] for name, key in self._names(btf).items()}
@@ -41,16 +41,17 @@ class CounterTable:
 
     def clear(self, maps: Mapping[str, Map], btf: Btf) -> None:
         """Set all counts to zero, while packets are being counted. Arguments and errors as for read()."""
+        stats = maps[kernel_name(self.map_name)]
         if self._member:
-            zero(maps[self.map_name], 0, self._member)
+            zero(stats, 0, self._member)
             return
         for key in self._names(btf).values():
-            zero(maps[self.map_name], key)
+            zero(stats, key)
 
     def _names(self, btf: Btf) -> dict[str, int]:
-        every = btf.enum(self._enum)
-        prefix = next(name for name in every if name.endswith(_END)).removesuffix(_END)
-        return {_shown(name.removeprefix(prefix)): key for name, key in every.items() if name != f"{prefix}{_END}"}
+        every = btf.enum(self.enum)
+        prefix = next(name for name in every if name.endswith(END)).removesuffix(END)
+        return {_shown(name.removeprefix(prefix)): key for name, key in every.items() if name != f"{prefix}{END}"}
 
 
 def _shown(name: str) -> str:

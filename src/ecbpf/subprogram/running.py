@@ -91,7 +91,7 @@ def find_program(kind: type[StatefulSubprogram], interface: str) -> Program:
     if program is None:
         raise EcbpfError(interface, f"no {kind.name} in slot {kind.slot}", f"attach it: {attach}")
     if program.name != kernel_name(kind.program):
-        why = f"slot {kind.slot} holds {program.name}, which is not the {kind.name}"
+        why = f"slot {kind.slot} holds {program.full_name()}, which is not the {kind.name}"
         raise EcbpfError(interface, why, f"{attach} replaces it")
     return program
 

@@ -116,7 +116,13 @@ class SettingTable:
 
     def parse(self, texts: Iterable[str]) -> Values:
         """Settings by name, from texts of the form ``NAME=VALUE``. Raises UsageError."""
-        return dict(self._parse(text) for text in texts)
+        found: Values = {}
+        for text in texts:
+            name, value = self._parse(text)
+            if name in found:
+                raise UsageError(repr(text), f"{name} is given twice", "give it once")
+            found[name] = value
+        return found
 
     def _parse(self, text: str) -> tuple[str, bool | int]:
         name, equals, value = text.partition("=")
@@ -134,7 +140,11 @@ class SettingTable:
 
     def read(self, live: Globals) -> Values:
         """All settings that the running version has. live: its data section SECTION."""
-        return {name: getattr(live, name) for name in live}
+        return {name: self._value(name, getattr(live, name)) for name in live}
+
+    def _value(self, name: str, value: bool | int) -> bool | int:
+        """A switch may be any integer in the C."""
+        return bool(value) if isinstance(self.rows.get(name), Switch) else value
 
     def write(self, live: Globals, values: Values) -> None:
         """Store settings, in force from the next packet on. Raises as check(), and then stores none."""

@@ -134,7 +134,7 @@ def test_another_program_in_slot_7_is_replaced(host: None, build: Build) -> None
     assert find_root("near0").program.test_run(FLOOD).retval == XDP_DROP
     assert typed("ecbpf fastpath show") == (1, "", _NOT_LOADED)
     assert typed("ecbpf fastpath detach") == (1, "", "ecbpf: fast path: not attached\n")
-    assert "near0: fast path put in slot 7 in place of xdp_verdicts_pr\n" in loaded()
+    assert "near0: fast path put in slot 7 in place of xdp_verdicts_prog\n" in loaded()
     assert find_root("near0").program.test_run(FLOOD).retval == XDP_PASS
 
 

@@ -16,7 +16,7 @@ _LINES = [
     # command line, exit status, what the one line says
     ("ecbpf filter", 64, "the following arguments are required: VERB; see ecbpf filter --help"),
     ("ecbpf filter frob -i IF", 64, "invalid choice: 'frob'"),
-    ("ecbpf filter attach", 64, "interface: none given; name one, or several separated by commas"),
+    ("ecbpf filter attach", 64, "interface: none given; --interface IFACES: one, or several separated by commas"),
     ("ecbpf filter attach -i GONE", 65, "GONE: no such interface in this network namespace"),
     ("ecbpf filter attach -i IF,GONE", 65, "GONE: no such interface in this network namespace"),
     (

@@ -325,7 +325,7 @@ def test_another_program_in_the_slot_is_named(near: str, build: Build) -> None:
     empty(near, 2)
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
     before = snapshot(near)
-    why = "slot 2 holds xdp_verdicts_pr, which is not the filter"
+    why = "slot 2 holds xdp_verdicts_prog, which is not the filter"
     error = f"ecbpf: {near}: {why}; ecbpf filter attach -i {near} replaces it\n"
     for line in (
         *(
@@ -343,7 +343,10 @@ def test_another_program_in_the_slot_is_named(near: str, build: Build) -> None:
     ):
         assert typed(line) == (1, "", error), line
     assert snapshot(near) == before
-    assert done(f"ecbpf filter attach -i {near}") == f"{near}: filter put in slot 2 in place of xdp_verdicts_pr\n"
+    said = "filter put in slot 2 in place of xdp_verdicts_prog"
+    assert done(f"ecbpf filter attach -i {near}") == f"{near}: {said}\n"
+        done(f"ecbpf filter attach -i {near}") == f"{near}: filter put in slot 2 in place of xdp_verdicts_prog\n"
+    )
 
 
 def test_without_a_root_array(near: str) -> None:
