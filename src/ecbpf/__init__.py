@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ecbpf.filter.status import AddressCheck, Entry, FilterStatus, filter_status
     from ecbpf.filter.subprogram import Filter
     from ecbpf.filter.verbs import allow, allow_set, check_address, drop, drop_set, load_prefixes, unallow, undrop
+    from ecbpf.kernel.object import Object
     from ecbpf.notices import listen
     from ecbpf.printk.subprogram import Printk
     from ecbpf.subprogram.base import StatefulSubprogram
@@ -63,6 +64,7 @@ __all__ = [
     "MissingError",
     "NotPermittedError",
     "Number",
+    "Object",
     "Printk",
     "RootStatus",
     "Running",
@@ -154,6 +156,7 @@ _HOMES = {
     "load_prefixes": "filter.verbs:load_prefixes",
     "unallow": "filter.verbs:unallow",
     "undrop": "filter.verbs:undrop",
+    "Object": "kernel.object:Object",
     "listen": "notices:listen",
     "Printk": "printk.subprogram:Printk",
     "StatefulSubprogram": "subprogram.base:StatefulSubprogram",

@@ -131,6 +131,7 @@ class Layouts:
         elif record.size_or_type > position:
             fields.append(("padding behind", ctypes.c_uint8 * (record.size_or_type - position)))
         namespace: dict[str, Any] = {"_pack_": 1, "_layout_": "ms", "_anonymous_": anonymous, "_fields_": fields}
+        namespace["__slots__"] = ()  # or a store to a member that is not there would be one to Python alone
         namespace |= {"__repr__": _repr, "_names_": members, "_bit_fields_": bit_fields}
         namespace |= {name: _bit_field(*where) for name, where in bit_fields.items()}
         base = ctypes.Union if is_union else ctypes.Structure

@@ -57,6 +57,7 @@ def test_every_command_prints_what_the_page_shows(tmp_path: Path, page: str) -> 
         check=True,
     )
     steps = [typing for block in blocks_of(page) if block.language == "console" for typing in typings(block)]
+    assert len(steps) > 8
     for (command, expected), printed in zip(steps, done.stdout.split("\0")[:-1], strict=True):
         assert without_what_changes(printed) == without_what_changes(expected), command
 

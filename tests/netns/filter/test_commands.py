@@ -345,8 +345,6 @@ def test_another_program_in_the_slot_is_named(near: str, build: Build) -> None:
     assert snapshot(near) == before
     said = "filter put in slot 2 in place of xdp_verdicts_prog"
     assert done(f"ecbpf filter attach -i {near}") == f"{near}: {said}\n"
-        done(f"ecbpf filter attach -i {near}") == f"{near}: filter put in slot 2 in place of xdp_verdicts_prog\n"
-    )
 
 
 def test_without_a_root_array(near: str) -> None:

@@ -1,15 +1,17 @@
-"""printk: a line a packet in the trace pipe, and the packet goes on."""
+"""printk: one line per packet in the trace pipe, and the packet goes on."""
 
 import pytest
 
 from ecbpf.chain.attach import attach
 from ecbpf.chain.occupant import find_root
+from ecbpf.chain.pins import locked
 from ecbpf.chain.slots import put
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.probe import Answer
 from ecbpf.kernel.uapi import XDP_PASS
 from ecbpf.printk import Printk
 from ecbpf.printk.subprogram import has_vprintk
+from ecbpf.subprogram.running import find
 from tests.support.frames import THROUGH_SLOTS
 from tests.support.trace import traced
 
@@ -49,3 +51,22 @@ def test_a_kernel_without_vprintk_gets_a_shorter_line(near: str) -> None:
     with traced() as lines:
         find_root(near).program.test_run(bytes(THROUGH_SLOTS["IPv4 UDP"]))
         assert len(lines("near0: proto 17 length 62", 1)) == 1
+
+
+def test_one_packet_in_so_many_is_logged_and_all_are_counted(near: str) -> None:
+    put(near, Printk())
+    root, running = find_root(near), find(Printk, near)
+    packet = bytes(THROUGH_SLOTS["IPv4 UDP"])
+    for _ in range(5):
+        assert root.program.test_run(packet).retval == XDP_PASS
+    assert running.settings == {"one_in": 1}
+    assert running.counters() == {"logged": 5, "skipped": 0}
+    with locked():
+        running.set({"one_in": 4})
+    root.program.test_run(packet, repeat=4000)
+    counts = running.counters()
+    assert counts["logged"] + counts["skipped"] == 4005
+    # 1000 of 4000 on average; seven standard deviations, of 27 each, to either side
+    assert 5 + 1000 - 190 < counts["logged"] < 5 + 1000 + 190
+    running.clear()
+    assert running.counters() == {"logged": 0, "skipped": 0}
