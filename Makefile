@@ -1,25 +1,25 @@
-# Everything a person types here; README.md and CONTRIBUTING.md say more.
+# Every command for developers; README.md and CONTRIBUTING.md say more.
 PYTHON ?= python3
 DEBUG ?=
-# Which kernels guests boot: one, or several; tests/vm/kernels.py knows them.
+# Which kernels guests boot: one, or several; tests/vm/kernels.py lists them.
 KERNEL ?= 6.1-cloud
 KERNELS ?=
 TESTS ?=
 export DEBUG
 
 BIN := .venv/bin
-# What the project needs from Debian; `make setup` installs what is missing.
+# The Debian packages that the project needs; `make setup` installs the missing ones.
 PACKAGES := clang clang-format llvm libbpf-dev linux-libc-dev libbpf1 python3-venv \
 	binutils iproute2 iputils-ping ethtool procps strace
-# What draws docs/pictures/, and the font that has the widths of Helvetica and Arial.
+# For drawing docs/pictures/: graphviz, and a font with the widths of Helvetica and Arial.
 PICTURE_PACKAGES := graphviz fonts-liberation
-# And what guests need besides, which tests boot.
+# For the guests that tests boot.
 GUEST_PACKAGES := qemu-system-x86 busybox-static kmod util-linux ipvsadm iperf3 nftables curl
 
-# In a guest hypothesis takes ten seconds to import, which its plugin does whether a test uses it or not.
+# In a guest hypothesis takes ten seconds to import, and its plugin imports it even if no test uses it.
 GUEST_PYTEST := -p no:cacheprovider -p no:hypothesispytest
 
-# Status 125: qemu or the kernel died, which an emulated CPU can bring about (tests/vm/README.md).
+# Status 125: qemu or the kernel died, which can happen on an emulated CPU (tests/vm/README.md).
 IN_GUEST = $(BIN)/python -m tests.vm --kernel $(KERNEL) --timeout 2400 -- \
 	$(BIN)/python -m pytest -q $(GUEST_PYTEST) tests/vm/guest
 
@@ -31,24 +31,24 @@ OBJECTS := src/ecbpf/objects/.built-debug-$(or $(DEBUG),0)
 
 help:
 	@echo "make demo         install what is missing, then show a root array at work in a lab of namespaces"
-	@echo "make test         lint, unit tests, and tests on this machine's kernel: as root"
-	@echo "make test-vm      the part of it that needs IPVS, bonding, VLANs: in a guest; KERNEL=5.10 for another"
+	@echo "make test         lint, unit tests, tests on this machine's kernel and make test-vm; as root"
+	@echo "make test-vm      the tests that need IPVS, bonding, VLANs, in a guest; KERNEL=5.10 for another kernel"
 	@echo "make test-kernels tests in guests with Linux 5.10 to 7.x, and a table; KERNELS='5.10 6.1' TESTS=FILES"
-	@echo "make kernels      fetch the newest of the kernels that guests boot; KERNELS='5.10 6.1'"
-	@echo "make setup        install what is missing, and build; .venv/bin/ then holds every command"
+	@echo "make kernels      fetch the newest version of each guest kernel; KERNELS='5.10 6.1'"
+	@echo "make setup        install what is missing, and build; .venv/bin/ then has every command"
 	@echo "make build        compile the kernel programs; DEBUG=1 keeps their debug lines"
-	@echo "make bench        nanoseconds a packet and ratios, as a table"
-	@echo "make lint         ruff, mypy, clang-format;  make format lays the code out"
+	@echo "make bench        nanoseconds per packet and ratios, as a table"
+	@echo "make lint         ruff, mypy, import-linter, clang-format; make format formats the code"
 	@echo "make package      sdist and wheel in dist/"
-	@echo "make completions  completions/ from the commands' parsers"
-	@echo "make tables       the tables of settings in docs/, from the rows that the commands read"
-	@echo "make pictures     docs/pictures/*.svg from the .dot files beside them"
+	@echo "make completions  write completions/, from the commands' parsers"
+	@echo "make tables       write the tables of settings in docs/, from the rows that the commands read"
+	@echo "make pictures     draw docs/pictures/*.svg, from the .dot files beside them"
 
-# Compiled ahead, as pip would: where PYTHONDONTWRITEBYTECODE is set, every command compiled all it uses.
+# Compiled ahead, as pip does: with PYTHONDONTWRITEBYTECODE set, every command would compile all that it imports.
 setup: $(BIN)/ecbpf build
 	@$(BIN)/python -m compileall -q src/ecbpf
 
-# Install those of some packages that are missing.
+# Install the packages in the argument that are missing.
 define install
 	@missing=$$(for package in $(1); do \
 		dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || echo $$package; \

@@ -1,4 +1,4 @@
-"""The wheel's build hook: compiles bpf/*.bpf.c with clang, and makes Python modules of what comes out."""
+"""The wheel's build hook: compiles bpf/*.bpf.c with clang, and makes a Python module from each object."""
 
 import glob
 import os
@@ -30,7 +30,7 @@ def build_objects() -> None:
     """Compile every kernel program of this checkout."""
     debug = os.environ.get("DEBUG", "") not in ("", "0")
     objects = os.path.join(_ROOT, "src", "ecbpf", "objects")
-    shutil.rmtree(objects, ignore_errors=True)  # with what was made of sources that are gone
+    shutil.rmtree(objects, ignore_errors=True)  # also those whose sources no longer exist
     os.makedirs(objects)
     _write(os.path.join(objects, "__init__.py"), '"""The kernel programs, compiled: made by the build."""\n')
     for source in sorted(glob.glob(os.path.join(_ROOT, "bpf", "*.bpf.c"))):

@@ -1,4 +1,4 @@
-"""What the tests on the real kernel share."""
+"""Fixtures for the tests on the real kernel."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These tests load programs and make namespaces: without root they cannot say anything."""
+    """These tests load programs and make namespaces, which needs root."""
     if os.geteuid() != 0:
         for item in items:
             if item.path.is_relative_to(HERE):

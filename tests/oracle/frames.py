@@ -1,6 +1,6 @@
-"""Random frames: mostly right, wrong in every place where a parser may stumble.
+"""Random frames: mostly valid, or wrong wherever a parser may stumble.
 
-The source of chance is a random.Random, which Hypothesis can also be.
+The randomness comes from a random.Random, which Hypothesis can also provide.
 """
 
 import struct
@@ -18,7 +18,7 @@ _PROTOCOLS = (6, 6, 17, 1, 58, 50, 59, 132)  # TCP, UDP, ICMP, ICMPv6, ESP, no n
 
 
 class Hosts(NamedTuple):
-    """Who sends to whom, by family: packed addresses, of which now and then another one is made up."""
+    """Packed source and destination addresses by family; now and then a frame has a random one instead."""
 
     sources: dict[int, list[bytes]]
     targets: dict[int, list[bytes]]
@@ -27,9 +27,9 @@ class Hosts(NamedTuple):
 def random_frame(
     rng: Random, *, max_extensions: int = 10, max_units: int = 3, hosts: Hosts | None = None
 ) -> bytes:
-    """A frame of 14 bytes or more, with up to that many extension headers of up to that many units.
+    """A frame of 14 bytes or more, with at most that many extension headers of at most that many units.
 
-    hosts: IP between these, nearly all of it, and many fragments that could be answered.
+    hosts: nearly only IP between these, with many fragments that could be answered.
     """
     tags = b"".join(struct.pack("!HH", rng.choice(_TAG_TYPES), rng.getrandbits(16)) for _ in range(_few(rng, 3)))
     if hosts:
@@ -44,7 +44,7 @@ def random_frame(
 
 
 def _damaged(rng: Random, right: bytes) -> bytes:
-    """Padded, with some bits turned over, cut off, or as it was."""
+    """The frame padded, with some bits flipped, cut off, or unchanged."""
     frame = bytearray(right)
     if rng.randrange(2):
         frame += rng.randbytes(rng.randrange(20))  # Ethernet's padding
@@ -57,7 +57,7 @@ def _damaged(rng: Random, right: bytes) -> bytes:
 
 
 def _between(rng: Random, hosts: Hosts, tags: bytes, max_extensions: int, max_units: int) -> bytes:
-    """A frame as others send them, mostly: to one machine, checksum right."""
+    """A frame as hosts send them, mostly: unicast, with a correct checksum."""
     macs = bytearray(rng.randbytes(12))
     if rng.randrange(16):
         macs[0] &= 0xFE
@@ -80,7 +80,7 @@ def _extensions(rng: Random, count: int, max_units: int, last: int) -> tuple[int
     for kind, following in pairwise([*kinds, last]):
         units = rng.randrange(max_units + 1)
         if kind == 44:
-            # Its second byte is reserved: any value is the length of 8 bytes.
+            # Its second byte is reserved: the header has 8 bytes whatever the value.
             fragment = rng.choice((0, 0, 1, 6, 8, 9, rng.getrandbits(16)))
             chain += struct.pack("!BBHI", following, units, fragment, rng.getrandbits(32))
         elif kind == 51:
@@ -91,12 +91,12 @@ def _extensions(rng: Random, count: int, max_units: int, last: int) -> tuple[int
 
 
 def _few(rng: Random, most: int) -> int:
-    """0 to `most`, small ones more often."""
+    """0 to `most`, small numbers more often."""
     return min(rng.randrange(most + 1), rng.randrange(most + 1))
 
 
 def _off_by(rng: Random, length: int) -> int:
-    """Now and then a wrong length."""
+    """The length, now and then a wrong one."""
     return max(length + rng.randrange(-12, 12), 0) & 0xFFFF if not rng.randrange(8) else length & 0xFFFF
 
 

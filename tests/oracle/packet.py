@@ -1,7 +1,7 @@
 """A packet parser by the RFCs, to compare bpf/include/ecbpf/packet.h with.
 
-It reads a frame as layers that each take the bytes the outer one gave them, knows no
-offsets but those it reports, and stops by exception.
+It reads a frame as layers that each get their bytes from the outer one, uses no offsets but those that it
+reports, and stops by exception.
 """
 
 import struct
@@ -18,7 +18,7 @@ _IP4, _IP6 = 0x0800, 0x86DD
 _TCP, _UDP, _ICMP, _ICMP6 = 6, 17, 1, 58
 _HOP_BY_HOP, _FRAGMENT, _AUTHENTICATION = 0, 44, 51
 # The IANA registry of IPv6 extension header types without ESP, whose inside is encrypted, and
-# 253 and 254, whose format is anybody's: routing, destination options, mobility, HIP, Shim6.
+# 253 and 254, whose format is not defined: routing, destination options, mobility, HIP, Shim6.
 _EXTENSIONS = {_HOP_BY_HOP, 43, _FRAGMENT, _AUTHENTICATION, 60, 135, 139, 140}
 
 
@@ -56,7 +56,7 @@ class _RefusedError(Exception):
 
 
 class _Bytes:
-    """A layer: `length` bytes of the frame from `start` on, of which those before `limit` can be read."""
+    """A layer: `length` bytes of the frame from `start` on; only bytes before `limit` can be read."""
 
     def __init__(self, frame: bytes, start: int, length: int, limit: int) -> None:
         self.frame = frame
@@ -151,7 +151,7 @@ def _ip6(rest: _Bytes, packet: Packet) -> None:
 
 
 def _extensions(inside: _Bytes, packet: Packet, count: int) -> None:
-    """RFC 8200 section 4: one extension header, and by recursion those after it."""
+    """RFC 8200 section 4: one extension header, and by recursion the rest."""
     if packet.proto not in _EXTENSIONS:
         _transport(inside, packet, _ICMP6)
         return
@@ -171,7 +171,7 @@ def _extensions(inside: _Bytes, packet: Packet, count: int) -> None:
     part = 0
     if packet.proto == _FRAGMENT:
         part, more = fragment >> 3, fragment & 1
-        if part or more:  # else it is an atomic one, RFC 6946
+        if part or more:  # else an atomic fragment, RFC 6946
             packet.fragment = True
             packet.frag_offset, packet.more_fragments = part * 8, more
     packet.options = True

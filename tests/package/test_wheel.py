@@ -1,4 +1,4 @@
-"""The sdist and the wheel: what is in them, and that what is installed from them works without the checkout."""
+"""The sdist and the wheel: their contents, and that an installation from them works without the checkout."""
 
 import os
 import re
@@ -20,7 +20,7 @@ OFFLINE = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", 
 
 
 def run(*command: str | Path, cwd: Path) -> str:
-    """Run what must succeed, with none of the checkout in sight; returns what it prints."""
+    """Run a command that must succeed, without access to the checkout; returns its output."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=cwd, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -34,13 +34,13 @@ def files_in(*folders: str) -> set[str]:
     return {name for name in names if not re.search(r"/__pycache__/|/objects/|\.pyc$", name)}
 
 
-# Before the build: what somebody adds to the checkout in the meantime is not missing.
+# Before the build: files added to the checkout in the meantime are not missing.
 SOURCES = files_in("bpf", "completions", "docs", "src", "tests", "tools")
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist of this checkout, and the wheel that was built from that sdist."""
+    """A folder with the sdist of this checkout, and the wheel built from that sdist."""
     folder = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, CHECKOUT, cwd=folder)
     return folder
@@ -59,7 +59,7 @@ def wheel(built: Path) -> Path:
 
 
 def new_environment(folder: Path) -> Path:
-    """A fresh virtual environment without anything in it; its bin folder."""
+    """The bin folder of a fresh, empty virtual environment."""
     run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
     return folder / "bin"
 
@@ -72,7 +72,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return bin_folder
 
 
-def test_the_wheel_is_for_every_machine(wheel: Path) -> None:
+def test_the_wheel_is_independent_of_the_machine(wheel: Path) -> None:
     assert wheel.name.endswith("-py3-none-any.whl")
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/WHEEL"))
@@ -120,7 +120,7 @@ def test_the_commands_run(installed: Path, command: str, tmp_path: Path) -> None
     assert run(installed / command, "--help", cwd=tmp_path).startswith(f"usage: {command} ")
 
 
-def test_the_installed_tool_is_the_installed_one(installed: Path, tmp_path: Path) -> None:
+def test_the_installed_command_uses_the_installed_package(installed: Path, tmp_path: Path) -> None:
     version = run(installed / "ecbpf", "--version", cwd=tmp_path)
     assert version == f"ecbpf {_version()}\n"
     where = run(installed / "python", "-c", "import ecbpf; print(ecbpf.__file__)", cwd=tmp_path)
@@ -135,7 +135,7 @@ def _version() -> str:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_the_installed_tool_attaches(installed: Path, tmp_path: Path) -> None:
-    """The objects in the wheel are found and load."""
+    """The objects in the wheel are found and can be loaded."""
     namespace = f"ecbpf-wheel-{os.getpid()}"
     inside = ["nsenter", f"--net=/run/netns/{namespace}"]
     run("ip", "netns", "add", namespace, cwd=tmp_path)
@@ -166,7 +166,7 @@ def test_the_how_to_compiles_with_the_installed_headers(installed: Path, tmp_pat
 
 
 def test_the_wheel_from_the_sdist(sdist: Path, wheel: Path, tmp_path: Path) -> None:
-    """pip builds the wheel itself, and that has the same files, byte for byte."""
+    """The wheel that pip builds itself has the same files, byte for byte."""
     wanted = tmp_path / "built"
     run(*PIP, "wheel", *OFFLINE, "--wheel-dir", wanted, sdist, cwd=tmp_path)
     with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(wanted / wheel.name) as other:
@@ -175,7 +175,7 @@ def test_the_wheel_from_the_sdist(sdist: Path, wheel: Path, tmp_path: Path) -> N
 
 
 def test_pip_install_of_the_sdist(sdist: Path, tmp_path: Path) -> None:
-    """With the hatchling that is here, so into a folder: an environment of its own would have none."""
+    """With the hatchling installed here, so into a folder: a fresh environment has none."""
     target = tmp_path / "target"
     run(*PIP, "install", *OFFLINE, "--target", target, sdist, cwd=tmp_path)
     assert sorted(path.name for path in (target / "bin").iterdir()) == COMMANDS

@@ -1,4 +1,4 @@
-"""On which CPU a test runs."""
+"""The CPU that a test runs on."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ __all__ = ["on_one_cpu"]
 
 @contextlib.contextmanager
 def on_one_cpu() -> Iterator[int]:
-    """Run on one CPU, whose number this gives; afterwards on all as before."""
+    """Run the block on one CPU, whose number this gives; afterwards on all as before."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:

@@ -1,4 +1,4 @@
-"""Traffic without a pause, and what of it gets through."""
+"""Traffic without a pause, and how much of it gets through."""
 
 import struct
 import threading
@@ -8,11 +8,11 @@ from tests.support.pair import Pair
 
 __all__ = ["Flood"]
 
-_SOL_PACKET, _PACKET_STATISTICS = 263, 6  # <linux/if_packet.h>; the counts are those since the last look
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6  # <linux/if_packet.h>; reading the counts resets them
 
 
 class Flood:
-    """Sends the same frame from the far end until it is stopped, and counts what the near end's stack gets."""
+    """Sends the same frame from the far end until stopped, and counts what the near end's stack gets."""
 
     def __init__(self, pair: Pair) -> None:
         self.sent = 0
@@ -31,7 +31,7 @@ class Flood:
 
     @property
     def on_the_wire(self) -> int:
-        """Frames that the near end was given."""
+        """The number of frames that reached the near end."""
         return self.sent - refused(self._far)
 
     def __enter__(self) -> "Flood":
@@ -43,7 +43,7 @@ class Flood:
         self._thread.join()
 
     def leaked(self) -> int:
-        """Frames that reached the stack: the socket counts those too that its buffer has no room for."""
+        """The number of frames that reached the stack, including those that found the socket's buffer full."""
         packets, _drops = struct.unpack("II", self._stack.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
         return int(packets)
 

@@ -1,4 +1,4 @@
-"""Frames for the wire, and a raw socket's end of it."""
+"""Frames, and a raw socket to send and see them."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ _IP4 = IP(src="192.0.2.1", dst="192.0.2.2")
 _IP6 = IPv6(src="2001:db8::1", dst="2001:db8::2")
 _UDP = UDP(sport=1000, dport=2000) / Raw(b"x" * 20)
 
-# What goes through the slots, whatever it looks like.
+# Packets that go through the slots.
 THROUGH_SLOTS: dict[str, Packet] = {
     "IPv4 UDP": _ETH / _IP4 / _UDP,
     "IPv4 TCP": _ETH / _IP4 / TCP(flags="S"),
@@ -32,7 +32,7 @@ THROUGH_SLOTS: dict[str, Packet] = {
     "IPv6 no next header": _ETH / IPv6(src="2001:db8::1", dst="2001:db8::2", nh=59),
 }
 
-# What the root decides alone.
+# Packets that the root decides about alone.
 NOT_IP: dict[str, Packet] = {
     "ARP": _ETH / ARP(pdst="192.0.2.9"),
     "ARP in a tag": _ETH / Dot1Q(vlan=5) / ARP(pdst="192.0.2.9"),
@@ -52,16 +52,16 @@ FLOOD6 = bytes(_ETH / _IP6 / _UDP)
 
 
 def refused(interface: str) -> int:
-    """Frames that the interface did not send, because a veth's other end was too busy to take them.
+    """The number of frames that the interface did not send, because the ring of a veth's other end was full.
 
-    They were never on the wire: a full ring says nothing about the programs behind it.
+    They never reached the programs there.
     """
     shown = subprocess.run(["ip", "-j", "-s", "link", "show", interface], check=True, capture_output=True).stdout
     return int(json.loads(shown)[0]["stats64"]["tx"]["dropped"])
 
 
 def packet_socket(interface: str) -> socket.socket:
-    """A raw socket on the interface of the namespace that the caller is in: sends frames, sees the stack's."""
+    """A raw socket on an interface of the caller's namespace: sends frames, sees those that reach the stack."""
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))  # ETH_P_ALL
     raw.bind((interface, 0))
     return raw

@@ -1,7 +1,7 @@
-"""What every command that changes an interface must keep to, whatever room it is of.
+"""What must hold for every command that changes an interface, in any room.
 
-A room lists its commands in tests/netns/ROOM/steps.py as ``ROOM``; tests/netns/invariants finds it there and holds
-each against a kill at every step, a full bpffs and a version that is not its own.
+A room lists its commands in tests/netns/ROOM/steps.py as ``ROOM``; tests/netns/invariants finds it there and tests
+each with a kill at every step, a full bpffs and another version.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Step:
     """A command that changes an interface."""
 
     name: str
-    # Called with the interface: what is there before.
+    # Called with the interface before the command.
     prepare: Callable[[str, Build], object]
     # Of `ecbpf`; IF is the interface, OBJECT a subprogram.
     words: Sequence[str]
@@ -55,13 +55,13 @@ class Step:
     calls: int = 3
     # Whether the same command after a kill must lead to the new state.
     repeats: bool = False
-    # From the old and the new state: others that a command of several changes may leave behind when it is killed.
+    # From the old and the new state: further ones that a killed command with several changes may leave behind.
     between: Callable[[State, State], Sequence[State]] = _none
 
 
 @dataclass(frozen=True)
 class Room:
-    """The commands of a room, what the room adds to the state of an interface, and how all of it is taken off."""
+    """The commands of a room, what it adds to the state of an interface, and how to take it all off."""
 
     steps: Sequence[Step]
     state: Callable[[str], object] | None = None
@@ -106,7 +106,7 @@ def command_of(step: Step, interface: str, build: Build) -> list[str]:
 
 
 def tidy(interface: str) -> None:
-    """Back to nothing; only what has been put there by force needs it too."""
+    """Take everything off; force is needed for programs that are not ours."""
     for room in rooms().values():
         if room.tidy is not None:
             room.tidy()

@@ -1,4 +1,4 @@
-"""A test is skipped where the kernel itself says that it lacks the feature, and fails everywhere else."""
+"""Skip a test if the kernel itself says that it lacks a feature; everywhere else it must pass."""
 
 import pytest
 

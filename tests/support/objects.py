@@ -1,4 +1,4 @@
-"""The kernel programs that tests load, beside those of the project: support/bpf/ROOM/NAME.bpf.c."""
+"""The kernel programs made for tests: support/bpf/ROOM/NAME.bpf.c."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def source_of(name: str) -> str:
 
 
 def builder(folder: str) -> Build:
-    """Returns what compiles a test's program, ROOM/NAME, into the folder unless it is there; its path."""
+    """Returns a function that compiles a test's program, ROOM/NAME, into the folder once, and returns its path."""
 
     def build(name: str) -> str:
         output = os.path.join(folder, f"{name}.bpf.o")

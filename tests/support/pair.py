@@ -1,4 +1,4 @@
-"""A network namespace with two interfaces in it that are joined by a wire."""
+"""A network namespace with two interfaces joined by a wire (a veth pair)."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ class Pair(NamedTuple):
 
 @contextlib.contextmanager
 def made_pair() -> Iterator[Pair]:
-    """A fresh pair, up and quiet: no IPv6 chatter."""
+    """A fresh pair, up, without IPv6 traffic."""
     pair = Pair(f"ecbpf-test-{os.getpid()}", "near0", "far0")
     sh(f"ip netns add {pair.namespace}")
     try:

@@ -1,4 +1,4 @@
-"""Modules made of the tests' kernel programs, imported."""
+"""Skeleton modules of the tests' kernel programs, imported."""
 
 import importlib.util
 import sys
@@ -11,7 +11,7 @@ __all__ = ["imported", "made"]
 
 
 def made(source: str, folder: Path) -> Any:
-    """The module of a C file, written into the folder and imported; of no type that a checker knows."""
+    """The module of a C file, written into the folder and imported; Any to type checkers."""
     path = folder / f"{Path(source).name.removesuffix('.bpf.c')}_bpf.py"
     build_skeleton(source, str(path))
     return imported(path)

@@ -1,4 +1,4 @@
-"""What tests put into slots, and see there."""
+"""What tests put into slots, and find there."""
 
 from ecbpf.chain.contents import programs
 from ecbpf.chain.occupant import Occupant
@@ -9,7 +9,7 @@ __all__ = ["PASS_ON", "PINS", "Verdict", "slot_ids"]
 
 PASS_ON = 100
 
-# Of a root array, beside those of its slots.
+# The maps of a root array, beside those of its slots.
 PINS = {"link", "xdp_program_array", "xdp_stats", "xdpcap_hook", "xdp_sample", "xdp_sample_hook", "data:chain"}
 
 

@@ -1,4 +1,4 @@
-"""A statsd daemon to send to, and commands that run until they are told to stop."""
+"""A statsd daemon to send to, and commands that run until they are stopped."""
 
 import contextlib
 import signal
@@ -12,7 +12,7 @@ __all__ = ["Daemon", "running", "stopped"]
 
 
 class Daemon:
-    """A UDP socket that statsd would have."""
+    """A UDP socket like that of a statsd daemon."""
 
     def __init__(self, port: int = 0) -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -32,7 +32,7 @@ class Daemon:
 
 @contextlib.contextmanager
 def running(line: str) -> Iterator["subprocess.Popen[str]"]:
-    """The command, until the block ends."""
+    """The command, running until the block ends."""
     with subprocess.Popen(command(line), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -41,7 +41,7 @@ def running(line: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 def stopped(process: "subprocess.Popen[str]", number: int = signal.SIGTERM) -> tuple[int, str, str]:
-    """What is left to say by a command that is told to stop."""
+    """Stop a command; returns the rest of its output."""
     process.send_signal(number)
     out, err = process.communicate(timeout=20)
     return process.returncode, out, err

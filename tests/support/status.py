@@ -1,4 +1,4 @@
-"""What a test asks a root array about."""
+"""What tests read from a root array."""
 
 from ecbpf.chain.status import RootStatus, status
 
@@ -6,7 +6,7 @@ __all__ = ["root_status"]
 
 
 def root_status(interface: str) -> RootStatus:
-    """The root array that is on the interface."""
+    """The root array on the interface."""
     (state,) = status([interface])
     assert state.interface == interface
     assert state.root is not None

@@ -1,4 +1,4 @@
-"""A command's system calls: which it makes, and the command when one of them fails or is its last."""
+"""A command's system calls: which it makes, and what happens if one fails or is its last."""
 
 import os
 import re
@@ -10,7 +10,7 @@ __all__ = ["EVERY_CALL", "HARMLESS", "disturbed", "system_calls"]
 
 CALLS = "bpf,flock,mkdir,rmdir,rename,unlink,sendto"
 
-# These only look, or make what dies with the process.
+# These only read, or make what ends with the process.
 HARMLESS = re.compile(
     r"bpf\(BPF_(OBJ_GET|OBJ_GET_INFO_BY_FD|[A-Z]+_GET_FD_BY_ID|[A-Z]+_GET_NEXT_ID|MAP_LOOKUP_ELEM|MAP_CREATE"
     r"|BTF_LOAD|PROG_LOAD|MAP_FREEZE|MAP_GET_NEXT_KEY|PROG_BIND_MAP|PROG_TEST_RUN|PROG_QUERY)\b|(mk|rm)dir\(.*(EEXIST|ENOTEMPTY)"
@@ -20,7 +20,7 @@ EVERY_CALL = bool(os.environ.get("ECBPF_EVERY_CALL"))
 
 
 def system_calls(command: list[str], log: Path) -> list[tuple[str, int, str]]:
-    """Run the command under strace: what it calls, the how manieth of that name it is, and strace's line."""
+    """Run the command under strace; returns the name of each call, its number among those, and strace's line."""
     subprocess.run(["strace", "-qq", "-o", str(log), "-e", f"trace={CALLS}", *command], check=True)
     seen: Counter[str] = Counter()
     found = []
@@ -32,7 +32,7 @@ def system_calls(command: list[str], log: Path) -> list[tuple[str, int, str]]:
 
 
 def disturbed(command: list[str], call: str, number: int, how: str) -> subprocess.CompletedProcess[str]:
-    """Run the command; strace does `how` to that call (``signal=KILL``, ``error=ENOSPC``)."""
+    """Run the command; strace applies `how` to that call (``signal=KILL``, ``error=ENOSPC``)."""
     inject = f"--inject={call}:{how}:when={number}"
     trace = ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}", inject]
     return subprocess.run([*trace, *command], check=False, capture_output=True, text=True)

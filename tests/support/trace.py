@@ -12,7 +12,7 @@ __all__ = ["traced"]
 
 @contextlib.contextmanager
 def traced() -> Iterator[Callable[[str, int], list[str]]]:
-    """Runs `ecbpf trace`; gives a function that waits for `count` lines with a text in them, and returns them."""
+    """Run `ecbpf trace`; gives a function that waits for `count` lines with a text in them, and returns them."""
     command = [sys.executable, "-m", "ecbpf.cli.main", "trace"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None

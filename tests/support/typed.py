@@ -1,4 +1,4 @@
-"""Commands as a person types them."""
+"""Commands as typed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FACES = {
 
 
 class Typed(NamedTuple):
-    """What a command said: exit status, standard output, standard error."""
+    """The result of a command: exit status, standard output, standard error."""
 
     status: int
     out: str
@@ -33,7 +33,7 @@ class Typed(NamedTuple):
 def typed(line: str) -> Typed:
     """Run a command line, quotes and all, in this process."""
     words = shlex.split(line)
-    lockout.watched.cache_clear()  # a process begins without it
+    lockout.watched.cache_clear()  # a new process begins without it
     main = importlib.import_module(_FACES[words[0]]).main
     out, err = io.StringIO(), io.StringIO()
     with patch.object(sys, "argv", words), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -42,14 +42,14 @@ def typed(line: str) -> Typed:
 
 
 def done(line: str) -> str:
-    """What a command prints that succeeds without a word on standard error."""
+    """The output of a command that must succeed and print nothing on standard error."""
     status, out, err = typed(line)
     assert (status, err) == (0, ""), (line, err)
     return out
 
 
 def command(line: str) -> list[str]:
-    """The same as a process of its own."""
+    """The same in a process of its own."""
     name, *words = shlex.split(line)
     call = f"import sys; from {_FACES[name]} import main; sys.exit(main())"
     return [sys.executable, "-c", call, *words]

@@ -1,6 +1,6 @@
-"""The version before this one, out of git's history, and this one: each as commands in processes of their own.
+"""The version before this one, from git's history, and this one: each as commands in separate processes.
 
-Nothing here knows the inside of either version, so that it stays as it is while one is rewritten.
+Nothing here depends on the internals of either version.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 __all__ = ["Version", "this_version", "version_before", "why_absent"]
 
-# The last commit of the version whose installations are taken over; the next release moves it on.
+# The last commit of the version whose installations are taken over; to be updated after a release.
 _COMMIT = "bc54de4edfdc72925e1067e2dae713758d31f021"
 _CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # At that commit: a subprogram that counts packets in a map and in a global variable.
 _SUBPROGRAM = "tests/netns/bpf/verdicts.bpf.c"
-# git refuses a checkout of another user's, where root may run the tests.
+# git refuses a checkout that belongs to another user, and root may run the tests in one.
 _GIT = ("git", "-c", "safe.directory=*", "-C", _CHECKOUT)
 
 _RUN_LINES = """
@@ -45,7 +45,7 @@ class Version:
         self.subprogram = subprogram
 
     def python(self, *words: str, text: str = "") -> str:
-        """What Python prints that imports this checkout's package; it must succeed without a warning."""
+        """The output of Python with this checkout's package; it must succeed without a warning."""
         done = subprocess.run(
             [sys.executable, *words],
             check=False,
@@ -59,7 +59,7 @@ class Version:
         return done.stdout
 
     def run(self, *lines: str) -> list[str]:
-        """What ``ecbpf`` commands print, given without that word; one after the other in one process."""
+        """The output of ``ecbpf`` commands, given without that word, run one after another in one process."""
         printed: list[str] = json.loads(self.python("-c", _RUN_LINES, text="\n".join(lines)))
         return printed
 
@@ -74,7 +74,7 @@ def this_version(subprogram: str) -> Version:
 
 
 def why_absent() -> str:
-    """Why the version before cannot be had here; "" if it can."""
+    """Why the version before is not available here; "" if it is."""
     if shutil.which("git") is None:
         return "git is not installed"
     command = [*_GIT, "cat-file", "-e", f"{_COMMIT}^{{commit}}"]

@@ -1,4 +1,4 @@
-"""Other versions of the kernel programs: this one's sources, with edits."""
+"""Other versions of the kernel programs: the current sources with edits."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ __all__ = ["Edit", "Version"]
 
 
 class Edit(NamedTuple):
-    """Of a file in bpf/: a text in it, and what stands there instead."""
+    """An edit of a file in bpf/: a text in it, and its replacement."""
 
     file: str
     text: str
@@ -20,7 +20,7 @@ class Edit(NamedTuple):
 
 
 class Version:
-    """One version's sources; `built` compiles a program of it."""
+    """The sources of one version; `built` compiles a program from them."""
 
     def __init__(self, folder: Path, *edits: Edit) -> None:
         """folder: a new one, where the sources and objects go."""

@@ -1,6 +1,6 @@
 """The public surface: its names and signatures against a recorded list, so that a change of them is a decision.
 
-After a change that is meant: ``python -m tests.unit.test_surface > tests/unit/surface.txt``.
+After an intended change: ``python -m tests.unit.test_surface > tests/unit/surface.txt``.
 """
 
 import ast
@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "library.md"
 
 
 def described(name: str) -> str:
-    """The name with what its users write: a function's or constructor's parameters, a class' public members."""
+    """The name with what its users see: a function's or constructor's parameters, a class's public members."""
     thing = getattr(ecbpf, name)
     if not inspect.isclass(thing):
         return f"{name}{_signature(thing)}"
@@ -33,7 +33,7 @@ def described(name: str) -> str:
 
 
 def _signature(thing: Any) -> str:
-    """Types by their own names, be they written as text or not."""
+    """Types by their own names, whether annotations are strings or not."""
     text = re.sub(r"'([^']+)'", r"\1", str(inspect.signature(thing)))
     return re.sub(r"\becbpf\.[a-z_.]+\.|collections\.abc\.", "", text)
 
@@ -47,7 +47,7 @@ def test_the_surface_is_what_was_recorded() -> None:
 
 
 def test_type_checkers_see_the_same_names() -> None:
-    """What is imported for them alone is what __all__ has and __getattr__ finds."""
+    """The imports for type checkers have the same names as __all__ and __getattr__."""
     tree = ast.parse(Path(ecbpf.__file__).read_text())
     block = next(node for node in tree.body if isinstance(node, ast.If))
     imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]

@@ -16,8 +16,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.vm",
         usage="%(prog)s [--kernel NAME] [--memory MIB] [--timeout SECONDS] [--share FOLDER] -- COMMAND ...",
-        description="Boot a kernel of Debian's in qemu, with this machine's files, and run a command there.",
-        epilog="The exit status is the command's; 124: not done in time, 125: the guest failed.",
+        description="Boot a Debian kernel in qemu, with this machine's files, and run a command there.",
+        epilog="The exit status is the command's; 124: the time was up, 125: the guest failed.",
     )
     parser.add_argument(
         "--kernel", metavar="NAME", default=DEFAULT, help=f"{', '.join(KERNELS)}; default {DEFAULT}"
@@ -32,14 +32,14 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the command line `argv`; returns the command's exit status."""
     options = _arguments(argv)
-    # What was started is ended in `finally`s: let a polite end reach them.
+    # Processes are ended in `finally` blocks: make SIGTERM reach them.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     return run(lambda: _in_guest(options))
 
 
 def _in_guest(options: argparse.Namespace) -> int:
     if options.memory < 512:
-        raise UsageError("--memory", f"{options.memory} MiB boot nothing", "give 512 or more")
+        raise UsageError("--memory", f"{options.memory} MiB are too little to boot", "give 512 or more")
     image = find_image(find_kernel(options.kernel))
     guest = Guest(
         image,

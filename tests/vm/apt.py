@@ -1,6 +1,6 @@
 """Packages of any Debian suite, from this machine's mirror, with its signatures checked.
 
-This machine's own lists and sources stay as they are: apt works on a folder of ours.
+This machine's own lists and sources stay as they are: apt works in a separate folder.
 """
 
 import os
@@ -17,9 +17,9 @@ _KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
 class Suite:
-    """A suite's packages, as of now; `folder` is for apt to keep its lists in.
+    """A suite's current packages; apt keeps its lists in `folder`.
 
-    Raises MissingError where this machine has no Debian mirror, EcbpfError if it does not answer.
+    Raises MissingError if this machine has no Debian mirror, EcbpfError if it does not answer.
     """
 
     def __init__(self, name: str, folder: str) -> None:
@@ -28,7 +28,7 @@ class Suite:
         _run("apt-get", *self._options, "-qq", "--error-on=any", "update")
 
     def newest(self, pattern: str) -> str:
-        """The package whose name matches `pattern` in full, the highest version of several.
+        """The package whose name matches `pattern` in full; of several, the one with the highest version.
 
         Raises MissingError if there is none.
         """
@@ -46,11 +46,11 @@ class Suite:
         return found[1]
 
     def parts(self, package: str) -> set[str]:
-        """The packages that hold the kernel `package` and its modules: itself, or what it stands for."""
+        """The packages with the kernel `package` and its modules: itself, or what it depends on."""
         shown = _run("apt-cache", *self._options, "depends", "--important", package)
         depends = re.findall(r"^ *\|?Depends: (linux-(?:base|image|binary|modules)-\d.*)$", shown, re.MULTILINE)
         found = set().union(*map(self.parts, depends))
-        # One that stands for an image is empty; some mirrors do not even have it.
+        # A meta-package is empty, and some mirrors do not even have it.
         return found if any(re.match("linux-(image|binary)-", name) for name in depends) else found | {package}
 
     def download(self, packages: set[str], folder: str) -> list[str]:
@@ -61,13 +61,13 @@ class Suite:
 
 
 def highest(names: Iterable[str], pattern: str) -> str | None:
-    """Of the package `names` that match `pattern` in full, the one with the highest version in it, if any."""
+    """Of the `names` that match `pattern` in full, the one with the highest version in it, if any."""
     matching = [name for name in names if re.fullmatch(pattern, name)]
     return max(matching, key=lambda name: [int(number) for number in re.findall(r"\d+", name)], default=None)
 
 
 def _private_state(suite: str, folder: str) -> list[str]:
-    """Make what apt needs of its own to look at nothing but `suite`; returns the options that say so."""
+    """Make the files that apt needs to use nothing but `suite`; returns the options for them."""
     os.makedirs(os.path.join(folder, "lists", "partial"), exist_ok=True)
     shutil.chown(os.path.join(folder, "lists", "partial"), "_apt")
     sources = os.path.join(folder, "sources.list")
@@ -79,7 +79,7 @@ def _private_state(suite: str, folder: str) -> list[str]:
         "Dir::Etc::Preferences": "/dev/null",
         "Dir::Etc::PreferencesParts": "/dev/null",
         "Dir::State": folder,
-        # Versions that are installed here are no candidates.
+        # Versions that are installed here are not candidates.
         "Dir::State::Status": "/dev/null",
         "Dir::Cache": os.path.join(folder, "cache"),
         "Acquire::Languages": "none",
@@ -90,7 +90,7 @@ def _private_state(suite: str, folder: str) -> list[str]:
 
 
 def _mirror(suite: str) -> str:
-    """The address that this machine has its own release's packages from: of security fixes, or of the rest."""
+    """The address of this machine's mirror for its own release: for security fixes, or for the rest."""
     wanted = _codename() + ("-security" if suite.endswith("-security") else "")
     shown = _run(
         "apt-get", "indextargets", "--format", "$(CODENAME) $(RELEASE) $(REPO_URI)", "Created-By: Packages"
@@ -117,8 +117,8 @@ def _run(*command: str, cwd: str | None = None) -> str:
         raise MissingError(command[0], "not installed", "fetch the kernels on Debian 12") from error
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        # The first error is the cause, what follows are its consequences.
+        # The first error is the cause of those that follow.
         why = next((line for line in lines if line.startswith("E: ")), lines[0])
         verb = next(word for word in command[1:] if re.fullmatch("[a-z]+", word))
-        raise EcbpfError(f"{command[0]} {verb}", why.removeprefix("E: "), "is the mirror in reach?")
+        raise EcbpfError(f"{command[0]} {verb}", why.removeprefix("E: "), "is the mirror reachable?")
     return done.stdout

@@ -19,9 +19,9 @@ __all__ = ["fetch", "main"]
 
 
 def fetch(kernel: Kernel, *, missing_only: bool = False) -> Image:
-    """Have `kernel` in the cache, and the newest of its packages unless `missing_only`.
+    """Get the newest `kernel` into the cache; with `missing_only` only if it has none.
 
-    Raises MissingError and EcbpfError; what the cache had before is then still there.
+    Raises MissingError and EcbpfError; the cache is then as before.
     """
     with _locked():
         cached = _cached(kernel)
@@ -33,7 +33,7 @@ def fetch(kernel: Kernel, *, missing_only: bool = False) -> Image:
         if cached and cached.version == version:
             return cached
         with tempfile.TemporaryDirectory(prefix=".new-", dir=cache_dir()) as folder:
-            # apt's own user has to get in.
+            # apt's own user needs access.
             os.chmod(folder, 0o755)
             _unpack(suite.download(suite.parts(package), folder), os.path.join(folder, "root"), version)
             target = os.path.join(cache_dir(), kernel.name)
@@ -52,7 +52,7 @@ def _cached(kernel: Kernel) -> Image | None:
 
 @contextmanager
 def _locked() -> Iterator[None]:
-    """Hold the cache: one fetches, the others find what it fetched."""
+    """Lock the cache: one process fetches, the others find what it fetched."""
     os.makedirs(cache_dir(), exist_ok=True)
     lock = os.open(os.path.join(cache_dir(), ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -79,7 +79,7 @@ def _unpack(debs: list[str], root: str, version: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.vm.fetch", description=__doc__.splitlines()[0])
     parser.add_argument("kernels", nargs="*", metavar="KERNEL", help=f"default: all, {', '.join(KERNELS)}")
-    parser.add_argument("--missing", action="store_true", help="what the cache has is new enough")
+    parser.add_argument("--missing", action="store_true", help="fetch only kernels that the cache lacks")
     return run(lambda: _fetch_each(parser.parse_args()))
 
 

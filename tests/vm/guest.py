@@ -1,4 +1,4 @@
-"""Run a command in a guest: its words come out here as it says them, its exit status at the end."""
+"""Run a command in a guest: its output appears here as it is printed, its exit status at the end."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ from tests.vm.machine import machine
 
 __all__ = ["MEMORY", "SHARE", "TIMEOUT", "Guest", "GuestError", "GuestTimeoutError"]
 
-# MiB: a BPF map of 300, and what tests write, which is memory too.
+# MiB: a BPF map of 300, and the files that tests write, which take memory too.
 MEMORY = 3072
 # Seconds.
 TIMEOUT = 600.0
@@ -26,8 +26,8 @@ SHARE = "/run/share"
 _CONTROL = "/run/guest"
 _CONSOLE_LINES = 60
 
-# The pipes: a command may open /dev/stdout anew, which would cut a file short. What it leaves running may hold
-# them open, so their end is waited for, but not for ever.
+# Pipes, since a command may reopen /dev/stdout, which would truncate a file. Processes that it leaves running may
+# hold them open, so their end is waited for, but not for ever.
 _COMMAND = """\
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 export ECBPF_GUEST={kernel} ECBPF_GUEST_RELEASE={release}
@@ -50,7 +50,7 @@ sleep infinity
 
 
 class GuestError(EcbpfError):
-    """The guest did not come up or died: no status of the command is known. `console` has its last words."""
+    """The guest did not boot or died: the command's status is unknown. `console` has the last console output."""
 
     exit_status = 125
 
@@ -60,7 +60,7 @@ class GuestError(EcbpfError):
 
 
 class GuestTimeoutError(GuestError):
-    """The command was not done in time."""
+    """The command did not end in time."""
 
     exit_status = 124
 
@@ -71,7 +71,7 @@ class Guest:
 
     memory: MiB. timeout: seconds for boot and command together. share: a folder of this machine
     that the guest sees, writable, as SHARE; "" for none. stdout, stderr: where the command's go.
-    up: called when the command starts, with the seconds it took to get there.
+    up: called when the command starts, with the seconds that booting took.
     """
 
     image: Image
@@ -91,7 +91,7 @@ class Guest:
         if os.geteuid() != 0:
             raise NotPermittedError("guest", errno.EPERM, "run it as root")
         if self.share and not os.path.isdir(self.share):
-            raise DataError(self.share, "is no folder", "make it first")
+            raise DataError(self.share, "is not a folder", "make it first")
         name = f"guest {self.image.kernel.name}"
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="ecbpf-guest-") as folder:
@@ -111,7 +111,7 @@ class Guest:
                 qemu = stack.enter_context(machine(self.image, shares, logs, self.memory))
                 came_up = False
                 while True:
-                    # Asked before the streams are read: what was said until then is in them.
+                    # Asked before the streams are read, so that they contain all output until then.
                     ended = qemu.poll() is not None
                     status = _read(control, "status")
                     if not came_up and os.path.exists(os.path.join(control, "up")):
@@ -140,7 +140,7 @@ class Guest:
 
 
 class _Stream:
-    """What the guest appends to a file, forwarded as it comes."""
+    """Forwards what the guest appends to a file, as it comes."""
 
     def __init__(self, folder: str, name: str, to: BinaryIO) -> None:
         self._path = os.path.join(folder, name)
@@ -168,7 +168,7 @@ def _read(folder: str, name: str) -> str:
 
 
 def _last_words(logs: str) -> str:
-    """The end of the console, and what the programs say that ran the guest."""
+    """The end of the console, and the messages of the programs that ran the guest."""
     programs = sorted(name for name in os.listdir(logs) if name.endswith(".log"))
     console = _read(logs, "console").splitlines()[-_CONSOLE_LINES:]
     return "\n".join([*console, *(_read(logs, name).strip() for name in programs)]).strip()

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# Process 1 of the guest, out of the initrd: the machine's own root below a tmpfs, and into it.
-# /settings names MODULES (files, in order), MODULES_DIR, SHARES (tag:folder, writable).
+# Process 1 of the guest, in the initrd: mounts the machine's own root below a tmpfs, and switches to it.
+# /settings has MODULES (files, in order), MODULES_DIR, SHARES (tag:folder, writable).
 
 export PATH=/bin
 busybox mount -t proc none /proc
@@ -18,7 +18,7 @@ for module in $MODULES; do
 	insmod "/modules/$module" || stop "insmod $module"
 done
 
-# What the guest writes is gone with it, but for the shares.
+# What the guest writes is lost when it ends, except in the shares.
 mount -t virtiofs -o ro root /machine || stop "no root"
 mount -t tmpfs -o size=75% none /written
 mkdir /written/upper /written/work

@@ -66,7 +66,7 @@ def boot_modules(image: Image) -> list[str]:
 def initrd(image: Image, shares: dict[str, str]) -> bytes:
     """The archive to boot `image` with; `shares` has the guest's folder of each writable share's tag.
 
-    Raises MissingError where busybox-static or kmod is not installed.
+    Raises MissingError if busybox-static or kmod is not installed.
     """
     busybox = shutil.which("busybox")
     if busybox is None:
@@ -80,7 +80,7 @@ def initrd(image: Image, shares: dict[str, str]) -> bytes:
     return cpio(
         [
             *(File(name, _FOLDER) for name in _FOLDERS),
-            # Where the kernel writes before devtmpfs is there.
+            # The kernel writes to it before devtmpfs is mounted.
             File("dev/console", _DEVICE, device=(5, 1)),
             File("bin/busybox", _EXECUTABLE, _content(busybox)),
             File("init", _EXECUTABLE, _content(os.path.join(_HERE, "init.sh"))),
@@ -91,6 +91,6 @@ def initrd(image: Image, shares: dict[str, str]) -> bytes:
 
 
 def _content(path: str) -> bytes:
-    """What is in a file; unpacked, as busybox loads no packed module."""
+    """The contents of a file, unpacked: busybox cannot load compressed modules."""
     with lzma.open(path) if path.endswith(".xz") else open(path, "rb") as file:
         return file.read()

@@ -1,4 +1,4 @@
-"""The kernels there are to boot, and where they lie once `make kernels` has fetched them."""
+"""The kernels that guests can boot, and where `make kernels` keeps them."""
 
 import os
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Kernel:
     package: str
 
 
-# The cloud flavours lack drivers for hardware, nothing that the tests need: IPVS, bonding, 802.1Q,
+# The cloud flavours lack drivers for hardware, but nothing that the tests need: IPVS, bonding, 802.1Q,
 # dummy and virtiofs are in each of them. 6.1 is here in both flavours, as directors run the other one.
 # The meta-packages of trixie-backports follow the newest release: a range of names keeps the series.
 _TABLE = (

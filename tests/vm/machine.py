@@ -17,7 +17,7 @@ CPUS = 2
 
 _VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
 
-# mitigations, audit: they cost, and guard nothing here. nokaslr: a panic's addresses can be looked up.
+# mitigations, audit: they cost time, and protect nothing here. nokaslr: a panic's addresses can be looked up.
 # tsc=reliable: an emulated TSC fails the kernel's comparison with other clocks, and what replaces it is slow.
 # random.trust_cpu: nothing waits for randomness. oops=panic, panic=-1: a bug ends the guest.
 _ARGUMENTS = (
@@ -30,13 +30,13 @@ _ARGUMENTS = (
 def machine(
     image: Image, shares: dict[str, tuple[str, str]], folder: str, memory: int
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a guest for the length of a with-block; gives its qemu, which ends before time if the guest fails.
+    """Run a guest for the length of a with-block; gives its qemu, which ends early if the guest fails.
 
-    It has `memory` MiB and two CPUs. It sees this machine's root read-only below what it writes itself, and
+    It has `memory` MiB and two CPUs. It sees this machine's root read-only, below what it writes itself, and
     the `shares`, writable: for each tag, the folder here and the folder there. `folder` is an empty one for
-    sockets and logs: `console` has the kernel's words, `qemu.log` and `TAG.log` those of the processes.
+    sockets and logs: `console` has the kernel's output, `qemu.log` and `TAG.log` that of the processes.
 
-    Raises MissingError where a program is not installed.
+    Raises MissingError if a program is not installed.
     """
     initial = os.path.join(folder, "initrd")
     with open(initial, "wb") as file:
@@ -44,7 +44,7 @@ def machine(
     command = [
         "qemu-system-x86_64",
         *("-nodefaults", "-no-reboot", "-display", "none"),
-        # Translated code is kept in up to 512 MiB: what falls out is translated again.
+        # Up to 512 MiB of translated code is cached; the rest is translated again.
         *("-accel", "tcg,thread=multi,tb-size=512"),
         # Reading an emulated HPET takes the emulator's big lock.
         *("-machine", "q35,hpet=off"),
@@ -56,7 +56,7 @@ def machine(
         *("-kernel", image.vmlinuz, "-initrd", initial, "-append", _ARGUMENTS),
     ]
     with ExitStack() as stack:
-        # The root does not change while the guest looks at it; what passes through a share does.
+        # The root does not change while the guest runs; files in a share do.
         stack.enter_context(_served("root", "/", folder, "always"))
         for tag, (here, _) in shares.items():
             stack.enter_context(_served(tag, here, folder, "none"))
@@ -85,18 +85,18 @@ def _served(tag: str, source: str, folder: str, cache: str) -> Iterator[None]:
             f"source={source},cache={cache},sandbox=chroot,log_level=err",
         ]
         with _process(command, os.path.join(folder, f"{tag}.log"), (descriptor,)):
-            # Or nobody notices when the server is not there.
+            # Otherwise nothing notices that the server is missing.
             listening.close()
             yield
 
 
 @contextmanager
 def _process(command: Sequence[str], log: str, pass_fds: Sequence[int] = ()) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `command` for the length of a with-block, or of this process if that is killed."""
+    """Run `command` for the length of a with-block, or until this process is killed."""
     if shutil.which(command[0]) is None:
         raise MissingError(command[0], "not installed", "make setup")
     with open(log, "wb") as file:
-        # A session of its own: Ctrl-C is for us to act on.
+        # A session of its own: Ctrl-C reaches only this process, which ends the others.
         process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "--", *command],
             stdin=subprocess.DEVNULL,

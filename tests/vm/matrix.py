@@ -1,4 +1,4 @@
-"""``python -m tests.vm.matrix``: the tests on each kernel, a guest after the other, and a table of outcomes."""
+"""``python -m tests.vm.matrix``: the tests on each kernel, one guest after another, and a table of outcomes."""
 
 import argparse
 import os
@@ -33,7 +33,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         metavar="SECONDS",
         type=float,
         default=suite.TIMEOUT,
-        help=f"a kernel; default {suite.TIMEOUT:g}",
+        help=f"per kernel; default {suite.TIMEOUT:g}",
     )
     parser.add_argument(
         "tests",
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _on_each(options: argparse.Namespace) -> int:
     names = re.split(r"[ ,]+", options.kernels.strip())
-    # All of them, before an hour is spent on the first.
+    # Check all of them before an hour is spent on the first.
     images = [find_image(find_kernel(name)) for name in dict.fromkeys(names)]
     results = [_on(image, suite.arguments(options.tests), options.timeout) for image in images]
     print(table(results))
@@ -88,7 +88,7 @@ def _on(image: Image, tests: list[str], timeout: float) -> Result:
             print(error.console, file=sys.stderr)
             result.error = f"{error.what}: {error.why}"
         result.outcomes = read_outcomes(os.path.join(share, "tally"))
-    # 1 says that tests failed, which are then known by name.
+    # 1 means that tests failed, which are then known by name.
     if not result.error and (status > 1 or not result.outcomes or (status == 1 and not result.failed)):
         result.error = f"pytest ended with status {status}"
     print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)

@@ -1,4 +1,4 @@
-"""What the tests said on several kernels, as a table."""
+"""The outcomes of tests on several kernels, as a table."""
 
 import json
 import os
@@ -10,7 +10,7 @@ __all__ = ["Result", "read_outcomes", "table"]
 
 @dataclass(slots=True)
 class Result:
-    """The outcomes ("passed", "failed", "skipped") by test on one kernel; `error`: why there are no more."""
+    """The outcomes ("passed", "failed", "skipped") by test on one kernel; `error`: why some are missing."""
 
     kernel: str
     outcomes: dict[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ def read_outcomes(path: str) -> dict[str, str]:
 
 
 def table(results: Sequence[Result]) -> str:
-    """A line a test file, a column a kernel, then what failed by name."""
+    """One line per test file, one column per kernel, then the names of failed tests."""
     files = sorted({_file(test) for result in results for test in result.outcomes})
     rows = [["passed/failed/skipped", *(result.kernel for result in results)]]
     rows += [[file, *(result.counts(file) for result in results)] for file in files]

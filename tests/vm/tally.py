@@ -1,4 +1,4 @@
-"""A plugin of pytest (`-p tests.vm.tally`): each test's outcome, written down as soon as it is known.
+"""A pytest plugin (`-p tests.vm.tally`): writes down each test's outcome as soon as it is known.
 
 A report at the end, as --junitxml makes, would be lost with a guest that panics.
 """
@@ -10,7 +10,7 @@ import pytest
 
 __all__ = ["PATH_VARIABLE"]
 
-# Names the file to append to, one JSON object a line.
+# Names the file to append to, one JSON object per line.
 PATH_VARIABLE = "ECBPF_TALLY"
 
 
@@ -21,7 +21,7 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
-    """A file was looked at for tests; it says something only if that went wrong, or skips the whole file."""
+    """A file was searched for tests; written only if that failed, or skips the whole file."""
     if not report.passed:
         _write(report.nodeid, report.outcome)
 

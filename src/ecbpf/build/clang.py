@@ -14,14 +14,14 @@ __all__ = ["clang_command", "compile_object"]
 def clang_command(source: str, output: str, *, debug: bool = False) -> list[str]:
     """The clang command line that compiles `source` to the BPF object `output`.
 
-    Debian keeps <asm/types.h> in one folder per machine type; clang does not look there when its
-    target is bpf. Instruction set v3 (32-bit ALU and jumps) is known to every kernel since 5.1.
+    Debian keeps <asm/types.h> in one folder per machine type; clang does not look there when its target is bpf.
+    Every kernel since 5.1 has instruction set v3 (32-bit ALU and jumps).
     """
     command = ["clang", "-target", "bpf", "-mcpu=v3", "-O2", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter"]
     if debug:
         command.append("-DDEBUG")
     command += ["-I", include_dir()]
-    # Paths go into the BTF; without this machine's, two builds are alike.
+    # Paths go into the BTF; without those of this machine, builds are reproducible.
     folder = os.path.dirname(os.path.abspath(source))
     command += [
         "-fdebug-compilation-dir=.",
@@ -38,7 +38,7 @@ def compile_object(source: str, output: str, *, debug: bool = False) -> str:
     """Compile the kernel program `source` (C) to the BPF object `output`, with BTF; returns clang's warnings.
 
     debug: keep the ecbpf_debug() lines.
-    Raises MissingError where there is no clang, DataError where there is no such file, or clang refuses it.
+    Raises MissingError if clang is not installed, DataError if there is no such file or clang refuses it.
     """
     if not os.path.exists(source):
         raise DataError(source, "no such file", "give a kernel program, NAME.bpf.c")

@@ -1,4 +1,4 @@
-"""What BTF says of a type, in C for a reader and in Python for a type checker."""
+"""Types from BTF, written in C for a reader and in Python for a type checker."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _NAMES = {"_Bool": "bool"}
 
 
 def is_identifier(name: str) -> bool:
-    """Whether a generated class can have an attribute of that name; two underscores would make it private."""
+    """Whether a generated class can have an attribute of that name, which two leading underscores make private."""
     return name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("__") and name != "typed"
 
 
 def camel_case(name: str) -> str:
-    """The name of a C type as that of a Python class: chain_counts becomes ChainCounts."""
+    """The Python class name for a C type: chain_counts becomes ChainCounts."""
     return "".join(word[0].upper() + word[1:] for word in name.replace(".", "_").split("_") if word)
 
 
@@ -58,7 +58,7 @@ def declaration(btf: Btf, type_id: int, name: str = "") -> str:
 
 
 class Part(NamedTuple):
-    """A member of a struct or union, those of anonymous ones inside it included."""
+    """A member of a struct or union, or of an anonymous one inside it."""
 
     name: str
     type_id: int
@@ -67,7 +67,7 @@ class Part(NamedTuple):
 
 
 def parts_of(btf: Btf, record: Type, start: int = 0) -> list[Part]:
-    """The members that have a name, in C's order. start: where the struct begins, in bits."""
+    """The members that have a name, in the order of the C. start: the offset of the struct in bits."""
     found: list[Part] = []
     for member in record.detail:
         inner = btf.types[bare(btf, member.type_id)]
@@ -79,27 +79,27 @@ def parts_of(btf: Btf, record: Type, start: int = 0) -> list[Part]:
 
 
 class Structs:
-    """The structs and unions that values are made of, each with the name of its Python class."""
+    """The structs and unions that values consist of, each with the name of its Python class."""
 
     def __init__(self, btf: Btf) -> None:
         self._btf = btf
-        self.names: dict[int, str] = {}  # by type id, what a struct is made of before it
+        self.names: dict[int, str] = {}  # by type id; the types of a struct's members before it
 
     def annotation(self, type_id: int, hint: str) -> str:
         """The Python type of a value with that C type. hint: a name for a struct that has none.
 
-        Raises DataError if no data has the type.
+        Raises DataError if it is not a data type.
         """
         self._collect(type_id, hint)
         return self._annotate(self._btf.ctype(type_id), type_id)
 
     def member(self, type_id: int) -> str:
-        """The same of a member of a struct, where ctypes leaves 128-bit numbers as they are."""
+        """The Python type of a struct member, where ctypes does not convert 128-bit numbers to int."""
         is_wide = issubclass(self._btf.ctype(type_id), Wide)
         return "typed.Wide" if is_wide else self._annotate(self._btf.ctype(type_id), type_id)
 
     def _collect(self, type_id: int, hint: str) -> None:
-        """Name the structs in a type."""
+        """Give names to the structs in a type."""
         record = self._btf.types[type_id]
         while record.kind in (*_QUALIFIERS, "TYPEDEF", "ARRAY"):
             if record.kind == "TYPEDEF":
@@ -126,6 +126,6 @@ class Structs:
         return {ctypes.c_bool: "bool", ctypes.c_char: "bytes"}.get(ctype, "int")
 
     def _element(self, ctype: CType, type_id: int) -> str:
-        """An array's element: one that is an array of char is not made into bytes."""
+        """The Python type of an array's element; an array of char does not become bytes there."""
         is_text = issubclass(ctype, ctypes.Array) and ctype._type_ is ctypes.c_char
         return "typed.Array[bytes]" if is_text else self.member(type_id)

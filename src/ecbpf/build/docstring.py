@@ -1,4 +1,4 @@
-"""Docstrings of generated modules, and C values as a reader likes them."""
+"""Docstrings of generated modules, and readable C values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST = 300  # characters of a value
 
 
 def docstring(text: str, *more: str, indent: str = "    ") -> list[str]:
-    """The lines of a docstring. text: is wrapped; more: further lines, which are not."""
+    """The lines of a docstring. text: its first line, wrapped. more: further lines, not wrapped."""
     first, *rest = (line.replace("\\", "\\\\").replace('"""', "'''") for line in (text, *more))
     lines = [*textwrap.wrap(first, _WIDTH, break_on_hyphens=False), *rest]
     lines[0] = f'"""{lines[0]}'
@@ -23,7 +23,7 @@ def docstring(text: str, *more: str, indent: str = "    ") -> list[str]:
 
 
 def value_text(value: Any) -> str:
-    """An initial value, not at any length."""
+    """An initial value, shortened if it is long."""
     if isinstance(value, (ctypes.Structure, ctypes.Union, ctypes.Array)) and not any(bytes(value)):
         return "all zero"
     text = _text(value)

@@ -1,6 +1,6 @@
 """A kernel program as a typed Python module: the object file, and its parts as attributes.
 
-What ``bpftool gen skeleton`` is to C. kernel/skeleton.py has what such a module stands on.
+As ``bpftool gen skeleton`` makes for C. kernel/skeleton.py has the base classes of such a module.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ _KINDS = {
 }
 _MADE = "made by python3 -m ecbpf.build --skeleton"
 _GLOBAL = 1  # BTF_VAR_GLOBAL_ALLOCATED
-_LINE = 57  # bytes, of which base64 makes a line of 76 characters
+_LINE = 57  # bytes, which base64 turns into a line of 76 characters
 _RESERVED = {*dir(skeleton.Skeleton), *skeleton.Skeleton.__annotations__, "object"}
 
 
 def module_path(source: str) -> str:
-    """Where the module of a C file goes if nothing else is said: beside it, that of ttl.bpf.c in ttl_bpf.py."""
+    """The default path of the module for a C file: beside it, ttl_bpf.py for ttl.bpf.c."""
     folder, name = os.path.split(source)
     return os.path.join(folder, f"{_python_name(name)}.py")
 
@@ -74,8 +74,8 @@ def _python_name(name: str) -> str:
 def build_skeleton(source: str, output: str, *, debug: bool = False) -> str:
     """Compile `source` and write its module to `output`; returns clang's warnings.
 
-    debug: keep the ecbpf_debug() lines. Raises as compile_object() and skeleton_module(), UsageError where no
-    module can be called `output`, BusyError where `output` is a file that this function did not write, OSError.
+    debug: keep the ecbpf_debug() lines. Raises what compile_object() and skeleton_module() raise, UsageError if
+    `output` is not a valid module name, BusyError if it is a file that this function did not write, OSError.
     """
     stem, extension = os.path.splitext(os.path.basename(output))
     if extension != ".py" or not is_identifier(stem):
@@ -101,7 +101,7 @@ def _is_skeleton(path: str) -> bool:
 def skeleton_module(image: bytes, source: str) -> str:
     """The text of the module. image: the object file. source: the name of its C file.
 
-    Raises DataError if it is no BPF object with BTF, or a name in it is none that Python can have.
+    Raises DataError if it is not a BPF object with BTF, or a name in it is not valid in Python.
     """
     with Object(image, source) as opened:
         return _Module(opened, image, source).text()
@@ -126,7 +126,7 @@ class _Module:
 
     def text(self) -> str:
         """The whole module."""
-        # First, since they say which structs there are.
+        # First, since this collects the structs.
         views = [
             *self._view(skeleton.MapView, "Maps", "The maps", self._maps()),
             *self._view(skeleton.LiveView, "Live", "The variables that can be changed", self._live()),
@@ -198,7 +198,7 @@ class _Module:
         return found
 
     def _map(self, name: str, members: dict[str, int]) -> _Attribute:
-        """members: of its definition, with their types (bpf_helpers.h: __type, __uint)."""
+        """members: the type ids of its definition's members (bpf_helpers.h: __type, __uint), by name."""
         kind, key_size, value_size, entries = self._object.map_shape(name)
         words = _KINDS.get(kind, f"Map of type {kind}")
         if kind == MAP_RINGBUF:
@@ -226,7 +226,7 @@ class _Module:
         return self._variables((".rodata",))
 
     def _variables(self, sections: tuple[str, ...]) -> list[_Attribute]:
-        """The global variables of some sections, no static ones."""
+        """The global variables of these sections, without static ones."""
         return [
             self._variable(record, section.name)
             for section in self._btf.types
@@ -236,7 +236,7 @@ class _Module:
         ]
 
     def _in_section(self, section: Type | None) -> list[Type]:
-        """The variables of a section, in the order in which they lie there."""
+        """The variables of a section, by offset."""
         variables = section.detail if section is not None else []
         return [self._btf.types[each.type_id] for each in sorted(variables, key=lambda each: int(each.offset))]
 
@@ -304,7 +304,7 @@ class _Module:
 
 
 def _attribute(name: str, annotation: str, beside: Sequence[_Attribute | Part]) -> str:
-    """A line of a class. beside: all of its attributes, one of which may be called bytes, as the type is."""
+    """A line of a class. beside: all of its attributes, one of which may be called bytes like the type."""
     if any(each.name == "bytes" for each in beside):
         annotation = re.sub(r"\bbytes\b", "typed.Bytes", annotation)
     return f"    {name}: {annotation}"

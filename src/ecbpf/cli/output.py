@@ -4,8 +4,6 @@ import io
 import sys
 import time
 
-from ecbpf.chain.counters import VERDICTS
-
 TYPE_CHECKING = False  # typing's own costs its import
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -193,11 +191,15 @@ def _interface_lines(state: "InterfaceStatus") -> list[str]:
 
 
 def _root_line(root: "RootStatus") -> str:
+    from ecbpf.chain.counters import VERDICTS
+
     own = ", ".join(f"{verdict} {root.own_counts[verdict]}" for verdict in VERDICTS)
     return f"Mode {root.mode}; the root itself (ID {root.program_id}, loaded {date(root.load_time)}): {own}"
 
 
 def _slot_row(slot: "SlotStatus") -> str:
+    from ecbpf.chain.counters import VERDICTS
+
     is_empty = slot.program_id is None
     cells = [f"{slot.slot:>4}", f"{'-' if is_empty else slot.program_id:>5}", f"{slot.name or '-':<24}"]
     cells.append(f"{'-' if is_empty else date(slot.load_time):<36}")

@@ -1,4 +1,4 @@
-"""bpffs, where pins live: is it there, and mounting it where it is not."""
+"""bpffs, where pins live: whether it is mounted, and mounting it."""
 
 import ctypes
 import errno
@@ -17,7 +17,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def is_bpffs(path: str = BPFFS) -> bool:
     """Whether `path` lies in a bpffs."""
-    # struct statfs begins with the type; its size differs between machines, 256 bytes hold any.
+    # struct statfs begins with the type; its size differs between machines, 256 bytes are enough for any.
     buffer = ctypes.create_string_buffer(256)
     if _libc.statfs(os.fsencode(path), buffer):
         return False
@@ -27,8 +27,8 @@ def is_bpffs(path: str = BPFFS) -> bool:
 def mount_bpffs(path: str = BPFFS) -> None:
     """Mount a bpffs on `path` if there is none, and say so on standard error.
 
-    Not in a mount namespace that a caller made (`ip netns exec` makes one): the pins would be gone, and the
-    programs with them, when the last process in it ends.
+    Not in a private mount namespace (`ip netns exec` makes one): the pins, and the programs with them, would
+    vanish when its last process ends.
     Raises MissingError, KernelError, NotPermittedError.
     """
     if is_bpffs(path):
@@ -50,13 +50,13 @@ def mount_bpffs(path: str = BPFFS) -> None:
 
 
 def _in_private_mount_namespace() -> bool:
-    """Whether some ancestor of this process is in another mount namespace than it."""
+    """Whether an ancestor of this process is in another mount namespace."""
     own = os.stat("/proc/self/ns/mnt")
     pid = os.getppid()
     while pid > 0:
         try:
             other = os.stat(f"/proc/{pid}/ns/mnt")
-            # Linux 5.10 answers who may not look with the link itself, in proc.
+            # Without permission, Linux 5.10 gives the stat of the symbolic link itself, on procfs.
             if other.st_dev == own.st_dev and other.st_ino != own.st_ino:
                 return True
         except PermissionError:
@@ -71,5 +71,5 @@ def _in_private_mount_namespace() -> bool:
 
 
 def pin_name(interface: str) -> str:
-    """An interface's name as a folder's: bpffs keeps dots for itself, and no interface has a colon in its name."""
+    """The folder name for an interface: bpffs reserves dots, and no interface name contains a colon."""
     return interface.replace(".", ":")

@@ -1,4 +1,4 @@
-"""BTF, the kernel's type format: what types there are, and their parts, by name and id.
+"""BTF, the kernel's type format: types and their parts, by name and id.
 
 Source: Documentation/bpf/btf.rst in the kernel tree, <linux/btf.h>.
 """
@@ -30,7 +30,7 @@ class Btf:
         if len(raw) < _header.size or _header.unpack_from(raw)[0] != _MAGIC:
             raise DataError("BTF", "not BTF of this machine's byte order")
         _, _, _, header, types_at, types_len, strings_at, strings_len = _header.unpack_from(raw)
-        self.raw = raw + bytes(12)  # type 0, void, is written nowhere: a record of zeros
+        self.raw = raw + bytes(12)  # type 0, void, is not stored: a record of zeros stands for it
         self._strings = raw[header + strings_at : header + strings_at + strings_len]
         self.types = [Type(self.raw, len(raw), self.string)]
         try:
@@ -80,5 +80,5 @@ class Btf:
         )
 
     def ctype(self, type_id: int) -> CType:
-        """The type as a ctypes class of the same layout, see layout.py. Raises DataError if no data has it."""
+        """The type as a ctypes class of the same layout, see layout.py. Raises DataError for a function."""
         return self._layouts.ctype(type_id)

@@ -1,4 +1,4 @@
-"""What is closed once, at the end of a `with` block or of its own life."""
+"""Objects that are closed once: at the end of a `with` block, or when they are collected."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["Closing"]
 
 
 class Closing:
-    """A base: the subclass has a close() that may be called twice, and on what was never quite made."""
+    """A base: the subclass has a close() that may be called twice, and on a half-constructed object."""
 
     def close(self) -> None:
-        """Give back what this object holds."""
+        """Release what this object holds."""
         raise AssertionError(type(self))
 
     def __enter__(self) -> Self:

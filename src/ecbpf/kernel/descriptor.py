@@ -38,13 +38,13 @@ class Descriptor(Closing):
 def descriptor_by_pin(kind: str, path: str) -> int:
     """A new file descriptor of the "prog", "map" or "link" pinned at `path`.
 
-    Raises KernelError (ENOENT: nothing is; EINVAL: something of another kind).
+    Raises KernelError (ENOENT: nothing is pinned there; EINVAL: something of another kind is).
     """
     try:
         fd = int(lib.bpf_obj_get(os.fsencode(path)))
     except KernelError as error:
         raise kernel_error(path, error.errno, error.hint) from None
-    # anon_inode:bpf-map, bpf-prog, bpf_link; the info call would not tell them apart.
+    # anon_inode:bpf-map, bpf-prog, bpf_link; the info call does not tell them apart.
     found = os.readlink(f"/proc/self/fd/{fd}").removeprefix("anon_inode:")
     if found.replace("_", "-") != f"bpf-{kind}":
         os.close(fd)
@@ -53,10 +53,10 @@ def descriptor_by_pin(kind: str, path: str) -> int:
 
 
 def descriptor_by_id(kind: str, number: int) -> int | None:
-    """A new file descriptor of the "prog", "map", "link" or "btf" with that id, None if there is none any more."""
+    """A new file descriptor of the "prog", "map", "link" or "btf" with that id, None if it no longer exists."""
     try:
         return int(getattr(lib, f"bpf_{kind}_get_fd_by_id")(number))
     except KernelError as error:
-        if error.errno in (errno.ENOENT, errno.EAGAIN):  # EAGAIN: a link that is not settled yet or any more
+        if error.errno in (errno.ENOENT, errno.EAGAIN):  # EAGAIN: a link that is being created or destroyed
             return None
         raise

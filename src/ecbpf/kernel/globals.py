@@ -1,9 +1,8 @@
 """The global variables of a kernel program, by name.
 
-Before the object is loaded they are the initial values; after it .data and .bss are the memory that the
-running program reads and writes, mapped: a store here is what the next packet meets, with no system call.
-.rodata is fixed by the load. The memory lives as long as something here refers to it, also when the object
-is closed and the program gone.
+Before the object is loaded they are the initial values. After it .data and .bss are the running program's own
+memory, mapped: a store here applies to the next packet, with no system call. .rodata is fixed by the load.
+The memory lives as long as something here refers to it, even when the object is closed and the program gone.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ __all__ = ["Globals", "map_globals"]
 
 
 class Globals:
-    """Variables as attributes: ``globals.min_ttl = 5``. A struct or array is live itself: change its parts."""
+    """Variables as attributes: ``globals.min_ttl = 5``. A struct or array is live too: change its members."""
 
     _variables: dict[str, tuple[Any, bool]]
 
@@ -35,7 +34,7 @@ class Globals:
         object.__setattr__(self, "_variables", {})
 
     def _add(self, btf: Btf, section: Type, memory: Any, *, writable: bool) -> None:
-        """Take in the variables of a data section that lies in `memory` (a buffer), in place of those so named."""
+        """Add the variables of a data section that lies in `memory` (a buffer), replacing any of the same name."""
         for variable in section.detail:
             record = btf.types[variable.type_id]
             ctype = btf.ctype(record.size_or_type)
@@ -50,17 +49,18 @@ class Globals:
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in self._variables:
             raise AttributeError(f"the program has no global {name!r}")
-        place, writable = self._variables[name]
+        variable, writable = self._variables[name]
         if not writable:
-            raise DataError(name, "is fixed by the load", "set it before, or make it no constant")
-        ctypes.memmove(ctypes.byref(place), ctypes.byref(encode(type(place), value)), ctypes.sizeof(place))
+            raise DataError(name, "is fixed by the load", "set it before load(), or remove const in the C")
+        raw = encode(type(variable), value)
+        ctypes.memmove(ctypes.byref(variable), ctypes.byref(raw), ctypes.sizeof(variable))
 
     def adopt(self, other: Globals) -> None:
-        """Take over the values of the variables that `other` has too, in the same size."""
-        for name, (place, writable) in self._variables.items():
+        """Take over the values of the variables that `other` has with the same name and size."""
+        for name, (variable, writable) in self._variables.items():
             theirs = other._variables.get(name)
-            if writable and theirs is not None and ctypes.sizeof(theirs[0]) == ctypes.sizeof(place):
-                ctypes.memmove(ctypes.byref(place), ctypes.byref(theirs[0]), ctypes.sizeof(place))
+            if writable and theirs is not None and ctypes.sizeof(theirs[0]) == ctypes.sizeof(variable):
+                ctypes.memmove(ctypes.byref(variable), ctypes.byref(theirs[0]), ctypes.sizeof(variable))
 
     def __contains__(self, name: object) -> bool:
         return name in self._variables
@@ -72,7 +72,7 @@ class Globals:
 def map_globals(section: Map, into: Globals | None = None) -> Globals:
     """The variables in a section's map (``.data``, ``.bss``, ``.rodata``) of a running program, live.
 
-    into: add them to these. Raises DataError if the map is no section with BTF, KernelError.
+    into: add them to these. Raises DataError if the map is not a section with BTF, KernelError.
     """
     found = into if into is not None else Globals()
     record = None
@@ -80,7 +80,7 @@ def map_globals(section: Map, into: Globals | None = None) -> Globals:
         record = section.btf.types[section.info.btf_value_type_id]
     if section.btf is None or record is None or record.kind != "DATASEC":
         raise DataError(f"map {section.name}", "holds no global variables")
-    # libbpf lets nobody map a section in which all variables are static.
+    # libbpf does not make a section mappable in which all variables are static.
     is_live = bool(section.info.map_flags & BPF_F_MMAPABLE) and not section.info.map_flags & BPF_F_RDONLY_PROG
     found._add(section.btf, record, section.memory() if is_live else _copy(section), writable=is_live)
     return found

@@ -57,7 +57,7 @@ class SignedWide(Wide):
 
 
 class Layouts:
-    """The ctypes classes of one BTF, made when they are asked for."""
+    """The ctypes classes for the types of one BTF, made on first use."""
 
     def __init__(self, types: list[Type]) -> None:
         """types: by id."""
@@ -65,7 +65,7 @@ class Layouts:
         self._made: dict[int, CType] = {}
 
     def ctype(self, type_id: int) -> CType:
-        """The type with that id. Raises DataError for one that no data can have."""
+        """The type with that id. Raises DataError if it is not a data type."""
         type_id = self._bare(type_id)
         if type_id not in self._made:
             self._made[type_id] = self._make(self._types[type_id])
@@ -94,10 +94,10 @@ class Layouts:
         raise DataError("BTF", f"{record.kind} {record.name!r} is not a type of data")
 
     def _compound(self, record: Type) -> CType:
-        """A packed ctypes class with the padding written out; bit-fields become properties.
+        """A packed ctypes class with explicit padding; bit-fields become properties.
 
-        Names with a space in them, which C cannot have, are ours. `_names_` are those that make up the value,
-        with their types, None for a bit-field: those of anonymous members too, of a union inside only the first.
+        Field names with a space in them are ours: no C name has one. `_names_` maps each member that makes up the
+        value to its type (None: a bit-field). It includes members of anonymous structs, of a union the first only.
         """
         is_union = record.kind == "UNION"
         fields: list[tuple[str, CType]] = []
@@ -140,7 +140,7 @@ class Layouts:
 
 def _is_signed(record: Type) -> bool:
     if record.kind in ("ENUM", "ENUM64"):
-        # Compilers before clang 15 do not say; a negative enumerator does.
+        # Compilers before clang 15 do not set the flag; a negative enumerator shows it.
         return bool(record.kind_flag) or (record.kind == "ENUM" and any(v < 0 for v in record.detail.values()))
     return bool(record.kind == "INT" and record.detail >> 24 & _SIGNED)
 
@@ -160,7 +160,7 @@ def _repr(self: Any) -> str:
 
 
 def _bit_field(bit_offset: int, bits: int, signed: bool) -> property:
-    """Reads as C does, and a value that is too large loses its upper bits, as in C and ctypes."""
+    """Behaves as in C: a value that is too large loses its upper bits."""
     first, shift = divmod(bit_offset, 8)
     length = (shift + bits + 7) // 8
     mask = (1 << bits) - 1

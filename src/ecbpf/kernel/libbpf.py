@@ -1,7 +1,7 @@
-"""libbpf.so.1 by ctypes: the functions and option structs that this package calls, and nothing of ours.
+"""libbpf.so.1 by ctypes: the functions and option structs that this package uses, and nothing else.
 
-Every function here raises what errors.kernel_error() makes of its errno. The prototypes are those of
-<bpf/bpf.h> and <bpf/libbpf.h> of libbpf 1.1; later versions keep them (LIBBPF_1.0 symbol versions).
+Every function here raises what errors.kernel_error() makes of its errno. The prototypes come from <bpf/bpf.h>
+and <bpf/libbpf.h> of libbpf 1.1; later versions keep them (LIBBPF_1.0 symbol versions).
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ class TcOptions(ctypes.Structure):
 
 
 def options(kind: Any, **values: Any) -> Any:
-    """One of the option structs above, its own size filled in."""
+    """One of the option structs above, with its own size filled in."""
     return kind(sz=ctypes.sizeof(kind), **values)
 
 
@@ -244,7 +244,7 @@ _PROTOTYPES: dict[str, tuple[Any, ...]] = {
     "libbpf_probe_bpf_map_type": (c_int, c_int, c_void_p),
 }
 
-# Here a null pointer or a number is an answer.
+# In these a null pointer or a negative number is not an error.
 _PLAIN: dict[str, tuple[Any, ...]] = {
     "bpf_object__close": (None, c_void_p),
     "bpf_object__btf": (c_void_p, c_void_p),
@@ -305,7 +305,7 @@ _vsnprintf.argtypes = (c_void_p, c_size_t, c_char_p, c_void_p)
 
 
 def _keep_message(level: int, form: bytes, arguments: int) -> int:
-    """libbpf's printer: warnings are kept for the error to come, never printed behind our back.
+    """libbpf's printer: warnings are kept for the error message that follows, never printed.
 
     A va_list is an array or a large struct on the 64-bit machines we run on: a pointer, either way.
     """
@@ -322,7 +322,7 @@ lib.libbpf_set_print(_printer)
 
 
 def recent_messages() -> list[str]:
-    """libbpf's own warnings since the last call, the latest 100, oldest first, without its "libbpf: "."""
+    """libbpf's own warnings since the last call, the latest 100, oldest first, without their "libbpf: "."""
     messages = [message.removeprefix("libbpf: ") for message in _messages]
     _messages.clear()
     return messages

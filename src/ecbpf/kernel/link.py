@@ -1,4 +1,4 @@
-"""Links: what holds a program on an interface."""
+"""Links, which hold programs on interfaces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Link"]
 
 
 class Link(Descriptor):
-    """The link between a program and an interface: the program goes when the last descriptor and pin of it go."""
+    """The link between a program and an interface: it ends when its last descriptor and pin are gone."""
 
     @classmethod
     def by_pin(cls, path: str) -> Self:
@@ -30,13 +30,13 @@ class Link(Descriptor):
 
     @property
     def info(self) -> LinkInfo:
-        """What the kernel says now: id, prog_id, ifindex (0: the interface is gone)."""
+        """The link's current state: id, prog_id, ifindex (0: the interface is gone)."""
         info: LinkInfo = info_by_fd(self.fd, LinkInfo())
         return info
 
     @classmethod
     def every(cls, kind: int) -> Iterator[Self]:
-        """Each link of that kind (uapi.LINK_*) in the kernel, of all namespaces; whoever takes it closes it.
+        """Every link of that kind (uapi.LINK_*), in all namespaces; the caller closes each.
 
         Raises KernelError.
         """
@@ -58,13 +58,13 @@ class Link(Descriptor):
                 link.close()
 
     def update(self, program: Program, expected: Program) -> None:
-        """Replace the program between two packets, if `expected` is still the one there.
+        """Replace the program between two packets, if it is still `expected`.
 
-        Raises KernelError (EPERM: it is not; ENOLINK: the interface went away).
+        Raises KernelError (EPERM: another program is there; ENOLINK: the interface is gone).
         """
         wanted = options(LinkUpdateOptions, flags=BPF_F_REPLACE, old_prog_fd=expected.fd)
         lib.bpf_link_update(self.fd, program.fd, ctypes.byref(wanted))
 
     def detach(self) -> None:
-        """Take the program off the interface, whoever else holds or has pinned the link (Linux 5.10)."""
+        """Take the program off the interface, even if others hold or have pinned the link (Linux 5.10)."""
         lib.bpf_link_detach(self.fd)

@@ -1,7 +1,7 @@
-"""BPF maps: a dictionary's manners over the kernel's own types.
+"""BPF maps, used like dictionaries.
 
-Keys and values are as values.py says; the types come from the BTF that was loaded with the map, so that
-a newer command reads an older program's map correctly.
+values.py describes keys and values. Their types come from the BTF that was loaded with the map, so that a newer
+command reads an older program's map correctly.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Map", "PerCpuMap", "kernel_name", "map_of_descriptor", "open_map"]
 
-_ENOTSUPP = 524  # the kernel's own, without a name in user space: this map type has no batches
+_ENOTSUPP = 524  # internal to the kernel, without a name in user space: this map type has no batches
 _NO_BATCH = frozenset({errno.EINVAL, errno.EOPNOTSUPP, _ENOTSUPP})
 _BATCH = 4096
 
 
 class Map(Descriptor):
-    """A map with one value a key. Lookups of a map that holds programs or maps give their ids."""
+    """A map with one value per key. Lookups in a map of programs or maps give their ids."""
 
     def __init__(self, fd: int, btf: Btf | None = None) -> None:
-        """fd: an open map, owned from now on. btf: the types, if not those the kernel knows for it."""
+        """fd: an open map, owned from now on. btf: its types, instead of those loaded with it."""
         super().__init__(fd)
         self.info = info_by_fd(fd, MapInfo())
         self.name: str = self.info.name.decode()
@@ -65,12 +65,12 @@ class Map(Descriptor):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Type, key size, value size, entries: what two maps must share for one to stand in for the other."""
+        """Type, key size, value size, entries: two maps must share them for one to replace the other."""
         return (self.info.type, self.info.key_size, self.info.value_size, self.info.max_entries)
 
     def _error(self, error: KernelError, key: Any = None) -> KernelError:
         what = f"map {self.name}" if key is None else f"map {self.name}, key {key}"
-        # E2BIG of an indexed map is an index behind its end; a trie says ENOSPC.
+        # E2BIG from an indexed map is an index past its end; a full trie gives ENOSPC.
         full = error.errno in (errno.E2BIG, errno.ENOSPC) and self.info.type not in INDEXED_MAPS
         return kernel_error(what, error.errno, f"it holds {self.info.max_entries} entries at most" if full else "")
 
@@ -100,14 +100,14 @@ class Map(Descriptor):
         return self.get(key) is not None
 
     def sum(self, key: Any) -> Any:
-        """The value of `key` over all CPUs: here the one there is. Raises KeyError."""
+        """The sum of `key` over all CPUs, here its only value. Raises KeyError."""
         return self[key]
 
     def _encode_value(self, value: Any) -> Any:
         return encode(self._value_type, value)
 
     def set(self, key: Any, value: Any, flags: int = BPF_ANY) -> None:
-        """Store; flags: uapi.BPF_NOEXIST or BPF_EXIST to insist. Raises KernelError, DataError."""
+        """Store; with uapi.BPF_NOEXIST only a new key, with BPF_EXIST an old. Raises KernelError, DataError."""
         encoded = self._encode_value(value)
         try:
             lib.bpf_map_update_elem(
@@ -166,7 +166,7 @@ class Map(Descriptor):
         return sum(1 for _ in self.items())
 
     def memory(self) -> mmap.mmap:
-        """The elements of a BPF_F_MMAPABLE array, one behind the other, each rounded up to 8 bytes, live.
+        """The live elements of a BPF_F_MMAPABLE array, one after another, each rounded up to 8 bytes.
 
         Raises KernelError.
         """
@@ -179,15 +179,16 @@ class Map(Descriptor):
     # Batches: one system call for thousands of elements, since Linux 5.6.
 
     def update_raw(self, keys: Any, values: Any) -> None:
-        """Store many at once from two buffers (bytes, bytearray, array, numpy), element behind element.
+        """Store many at once from two buffers (bytes, bytearray, array, numpy), one element after another.
 
-        The layout of an element is the C one; a value of a map a CPU has one part a CPU, each rounded up to
-        8 bytes. Sorted keys load fastest. Raises DataError if the sizes disagree, KernelError (E2BIG: full).
+        Elements have their C layout; a value of a per-CPU map has one part per CPU, each rounded up to 8 bytes.
+        Sorted keys load fastest. Raises DataError if the sizes disagree, KernelError (E2BIG: full).
         """
         key_bytes, value_bytes = memoryview(keys).cast("B"), memoryview(values).cast("B")
         count, rest = divmod(len(key_bytes), self.info.key_size)
         if rest or len(value_bytes) != count * self._value_stride():
-            raise DataError(f"map {self.name}", f"{len(key_bytes)} and {len(value_bytes)} bytes are no elements")
+            given = f"{len(key_bytes)} bytes of keys and {len(value_bytes)} of values"
+            raise DataError(f"map {self.name}", f"{given} are not whole elements")
         key_buffer = (ctypes.c_char * len(key_bytes)).from_buffer_copy(key_bytes)
         value_buffer = (ctypes.c_char * len(value_bytes)).from_buffer_copy(value_bytes)
         flags = options(BatchOptions)
@@ -209,7 +210,7 @@ class Map(Descriptor):
         )
 
     def update(self, items: Iterable[tuple[Any, Any]]) -> None:
-        """Store many (key, value) pairs at once. Raises as update_raw()."""
+        """Store many (key, value) pairs at once. Raises what update_raw() does."""
         pairs = list(items)
         self.update_raw(
             b"".join(bytes(encode(self._key_type, key)) for key, _ in pairs),
@@ -217,7 +218,7 @@ class Map(Descriptor):
         )
 
     def delete_many(self, keys: Iterable[Any]) -> None:
-        """Remove many keys at once. Raises KernelError (ENOENT: one was not there, those before it are gone)."""
+        """Remove many keys at once. Raises KernelError (ENOENT: one was missing; those before it are removed)."""
         raw = [bytes(encode(self._key_type, key)) for key in keys]
         buffer = ctypes.create_string_buffer(b"".join(raw), max(1, len(raw) * self.info.key_size))
         flags = options(BatchOptions)
@@ -247,7 +248,7 @@ class Map(Descriptor):
                 raise self._error(refusal) from None
 
     def snapshot(self) -> list[tuple[Any, Any]]:
-        """items(), read in batches where the map has them: for maps of thousands of elements."""
+        """items(), read in batches if the map type has them: for maps of thousands of elements."""
         keys = (self._key_type * _BATCH)()
         values = (ctypes.c_char * (_BATCH * self._value_stride()))()
         # An opaque cursor: an index, a bucket or a key (BPF_MAP_LOOKUP_BATCH in bpf(2)).
@@ -295,7 +296,7 @@ def _decode_each(ctype: CType, buffer: Any, count: int) -> list[Any]:
 
 
 class PerCpuMap(Map):
-    """A map with one value a key and CPU: lookups give a list, one element a possible CPU."""
+    """A map with one value per key and CPU: lookups give a list with one element per possible CPU."""
 
     def _value_stride(self) -> int:
         return self._part() * possible_cpus()
@@ -313,7 +314,7 @@ class PerCpuMap(Map):
         return [self._decode_value(buffer, i * self._value_stride()) for i in range(count)]
 
     def _encode_value(self, value: Any) -> Any:
-        """A list gives each CPU its own, anything else goes to all of them."""
+        """A list holds one value per CPU; anything else is the value for all of them."""
         each: Sequence[Any] = value if isinstance(value, list) else [value] * possible_cpus()
         if len(each) != possible_cpus():
             raise DataError(f"map {self.name}", f"{len(each)} values for {possible_cpus()} CPUs")
@@ -321,7 +322,7 @@ class PerCpuMap(Map):
         return (ctypes.c_char * self._value_stride()).from_buffer_copy(b"".join(parts))
 
     def get(self, key: Any, default: Any = None) -> Any:
-        """The values of `key`, one a possible CPU, or `default`."""
+        """The values of `key`, one per possible CPU, or `default`."""
         buffer = ctypes.create_string_buffer(self._value_stride())
         if not self._lookup(encode(self._key_type, key), buffer):
             return default
@@ -356,9 +357,9 @@ def map_of_descriptor(fd: int, btf: Btf | None = None) -> Map:
 
 
 def kernel_name(name: str) -> str:
-    """What a running program's map is called that an object file calls `name`.
+    """The name in a running program of the map that the object file calls `name`.
 
-    The kernel keeps 15 characters of a name. A map of global variables goes by its section (``.data``), since the
-    name before that is the object file's.
+    The kernel keeps 15 characters. A map of global variables is named by its section (``.data``) alone, since the
+    part before it comes from the object file.
     """
     return "." + name.split(".", 1)[1] if "." in name else name[: BPF_OBJ_NAME_LEN - 1]

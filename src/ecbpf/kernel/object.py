@@ -25,24 +25,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Object"]
 
-_LOG_ROOM = 16 << 20  # only what the verifier writes takes memory
+_LOG_ROOM = 16 << 20  # takes memory only as far as the verifier writes
 _HINT = "give an object made by clang -target bpf -g"
 
 
 class Object(Closing):
-    """An object file on its way into the kernel.
+    """An object file, to be loaded into the kernel.
 
     `globals` are its variables: initial values before load(), the running program's memory after it.
-    `program_names` are those in the file; `programs` and `maps` (by name, as the C has them) are there after
-    load().
+    `program_names` are the programs in the file; `programs` and `maps`, by their names in C, exist after load().
     """
 
     _object: int | None = None
 
     def __init__(self, image: bytes, name: str) -> None:
-        """image: the ELF file. name: what errors call it, and the name its sections' maps begin with.
+        """image: the ELF file. name: for errors, and as the prefix of the names of its sections' maps.
 
-        Raises DataError if it is no BPF object.
+        Raises DataError if it is not a BPF object.
         """
         self.name = name
         self.globals = Globals()
@@ -71,7 +70,7 @@ class Object(Closing):
 
     @classmethod
     def open(cls, path: str) -> Self:
-        """The object file at `path`. Raises DataError if it is not there or no BPF object."""
+        """The object file at `path`. Raises DataError if it is missing or not a BPF object."""
         try:
             with open(path, "rb") as file:
                 image = file.read()
@@ -83,11 +82,11 @@ class Object(Closing):
         length = ctypes.c_uint32()
         btf = lib.bpf_object__btf(self._object)
         if not btf:
-            raise DataError(self.name, "a BPF object without BTF, the types", _HINT)
+            raise DataError(self.name, "a BPF object without BTF (type information)", _HINT)
         return Btf(ctypes.string_at(lib.btf__raw_data(btf, ctypes.byref(length)), length.value))
 
     def _take_initial(self, section: str, map_: int) -> None:
-        """Add a section's variables to the globals, in memory of ours: libbpf's ends with the object."""
+        """Add a section's variables to the globals, copied: libbpf's memory ends with the object."""
         record = self.btf.find(section, "DATASEC")
         size = ctypes.c_size_t()
         start = lib.bpf_map__initial_value(map_, ctypes.byref(size))
@@ -126,7 +125,7 @@ class Object(Closing):
         return list(self._definitions)
 
     def map_shape(self, name: str) -> tuple[int, int, int, int]:
-        """Type, key size, value size, entries of a map as the file defines it; compare with Map.shape."""
+        """Type, key size, value size, entries of a map, as defined in the file; compare with Map.shape."""
         map_ = self._definitions[name]
         return (
             lib.bpf_map__type(map_),
@@ -136,7 +135,7 @@ class Object(Closing):
         )
 
     def program_section(self, name: str) -> str:
-        """The section of a program in the file, which says its kind: "xdp", "tc"."""
+        """The section of a program in the file, which gives its type: "xdp", "tc"."""
         program = dict(self._each_program())[name]
         section: bytes = lib.bpf_program__section_name(program)
         return section.decode()
@@ -157,13 +156,13 @@ class Object(Closing):
         lib.bpf_map__set_max_entries(self._definitions[name], entries)
 
     def set_inner_map(self, name: str, like: Map) -> None:
-        """Before load(): a map of maps takes maps of the shape of `like`. Raises KernelError."""
+        """Before load(): let a map of maps take maps of the same shape as `like`. Raises KernelError."""
         lib.bpf_map__set_inner_map_fd(self._definitions[name], like.fd)
 
     def load(self, *, frags: bool = False) -> None:
         """Load maps and programs into the kernel.
 
-        frags: XDP programs take packets of several buffers (since Linux 5.18).
+        frags: XDP programs accept multi-buffer packets (since Linux 5.18).
         Raises VerifierError with the line that matters, KernelError, NotPermittedError.
         """
         for map_, memory in self._initial:
@@ -181,7 +180,7 @@ class Object(Closing):
         for name, program in self._each_program():
             self.programs[name] = Program(os.dup(lib.bpf_program__fd(program)))
         for name, _ in self._sections():
-            section = self.maps[name]  # libbpf calls a shared one as the map it was shared with
+            section = self.maps[name]  # a shared one has the name of the map that it shares
             if section.info.btf_value_type_id:
                 map_globals(section, self.globals)
 
@@ -196,7 +195,7 @@ class Object(Closing):
         return KernelError(self.name, error.errno, words[0] if words else "")
 
     def close(self) -> None:
-        """Free the object; what is pinned, attached or in a slot lives on, and so do the globals.
+        """Free the object; programs and maps that are pinned, attached or in use live on, and so do the globals.
 
         A second call does nothing.
         """

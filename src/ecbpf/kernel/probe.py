@@ -1,7 +1,7 @@
-"""What this kernel can do: asked of the kernel itself, never guessed from its version.
+"""What this kernel can do: found by trying, never guessed from its version.
 
-A probe that the caller may not make, or that fails in a way that says nothing, answers UNKNOWN. Each is
-made once a process.
+A probe that the caller is not permitted to make, or that fails for an unrelated reason, answers UNKNOWN.
+Each is made once per process.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NO_INTERFACE = 0x7FFFFFFF
 _KERNEL_BTF = "/sys/kernel/btf/vmlinux"
 _LOG_ROOM = 64 * 1024
 _NOT_ALLOWED = frozenset({errno.EPERM, errno.EACCES, errno.ENOMEM})
-# What the verifier says of a helper it does not know, or not in this type of program (since Linux 6.10).
+# What the verifier says of a helper that it does not know, or not in this type of program (since Linux 6.10).
 _NO_HELPER = (b"invalid func ", b"unknown func ", b"program of this type cannot use helper ")
 
 
@@ -68,7 +68,7 @@ def _judge(error: KernelError) -> Answer:
 
 
 def _of_libbpf(name: str, *arguments: int) -> Answer:
-    """libbpf's own probe. It takes a load that was not permitted for one that is not supported; errno knows."""
+    """libbpf's own probe. It reports a load that was not permitted as not supported; errno tells them apart."""
     ctypes.set_errno(0)
     try:
         if getattr(lib, name)(*arguments, None):
@@ -94,7 +94,7 @@ def probe_map_type(kind: int) -> Answer:
 def probe_helper(program_kind: int, helper: int) -> Answer:
     """The helper with that number (enum bpf_func_id) in programs of that type.
 
-    Not libbpf's probe: that of 1.1 does not know how kernels since 6.10 refuse one, and answers yes.
+    Not libbpf's probe: version 1.1 does not recognise how kernels since 6.10 refuse one, and answers yes.
     """
     log = ctypes.create_string_buffer(_LOG_ROOM)
     call_and_exit = f"85000000{helper.to_bytes(4, 'little').hex()} 9500000000000000"
@@ -102,7 +102,7 @@ def probe_helper(program_kind: int, helper: int) -> Answer:
         _load(program_kind, call_and_exit, log_level=1, log_size=_LOG_ROOM, log_buf=ctypes.addressof(log)).close()
     except KernelError:
         if not log.value:
-            return Answer.UNKNOWN  # it did not come to the verifier
+            return Answer.UNKNOWN  # the verifier was not reached
         return Answer.NO if any(words in log.value for words in _NO_HELPER) else Answer.YES
     return Answer.YES
 
@@ -111,7 +111,8 @@ def probe_helper(program_kind: int, helper: int) -> Answer:
 def probe_xdp_link() -> Answer:
     """XDP programs attached by bpf_link (Linux 5.9, aa8d3a716b59).
 
-    A link to no interface fails with EINVAL, as an unknown kind of link does; the kernel's types tell.
+    Not by trying: a link to a missing interface fails with EINVAL, as an unknown kind of link does. The
+    kernel's BTF shows it.
     """
     try:
         with open(_KERNEL_BTF, "rb") as btf:
@@ -122,7 +123,7 @@ def probe_xdp_link() -> Answer:
 
 @functools.cache
 def probe_tcx() -> Answer:
-    """tc programs attached by bpf_link (Linux 6.6, e420bed02507): such a kernel misses the interface first."""
+    """tc programs attached by bpf_link (Linux 6.6, e420bed02507): such a kernel reports the missing interface."""
     try:
         with _trivial_program(PROG_SCHED_CLS) as program:
             Descriptor(lib.bpf_link_create(program.fd, _NO_INTERFACE, ATTACH_TCX_EGRESS, None)).close()
@@ -133,7 +134,7 @@ def probe_tcx() -> Answer:
 
 @functools.cache
 def probe_xdp_frags() -> Answer:
-    """XDP programs on packets of several buffers (Linux 5.18, c2f2cdbeffda)."""
+    """XDP programs on multi-buffer packets (Linux 5.18, c2f2cdbeffda)."""
     try:
         _trivial_program(PROG_XDP, BPF_F_XDP_HAS_FRAGS).close()
     except KernelError as error:
@@ -143,7 +144,7 @@ def probe_xdp_frags() -> Answer:
 
 @functools.cache
 def probe_live_frames() -> Answer:
-    """Test runs whose frames go through the network (Linux 5.18, b530e9e1063e)."""
+    """Test runs that send real frames (Linux 5.18, b530e9e1063e)."""
     try:
         with _trivial_program(PROG_XDP) as loaded, Program(os.dup(loaded.fd)) as program:
             program.send_live(bytes(64), _NO_INTERFACE)

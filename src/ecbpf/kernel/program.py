@@ -1,4 +1,4 @@
-"""Loaded programs: what the kernel knows of them, and running one on a packet without an interface."""
+"""Loaded programs: their properties, and test runs on a packet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OUTPUT_ROOM = 64 * 1024  # a program may grow its packet
 
 
 class TestRun:
-    """What a test run gave: the verdict, the packet and context afterwards, nanoseconds a repetition."""
+    """The result of a test run: verdict, packet and context afterwards, nanoseconds per repetition."""
 
     __slots__ = ("context", "data", "duration", "retval")
 
@@ -47,12 +47,12 @@ class Program(Descriptor):
 
     @property
     def load_date(self) -> float:
-        """The time of the load in seconds since 1970, by the clock as it is set now."""
+        """The time of the load in seconds since 1970, by the current system clock."""
         boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
         return boot + self.load_time / 1e9
 
     def full_name(self) -> str:
-        """The name as the C has it: the kernel keeps 15 characters, the BTF all of them. Raises KernelError."""
+        """The whole name in C, from BTF: the kernel itself keeps 15 characters. Raises KernelError."""
         if len(self.name) < BPF_OBJ_NAME_LEN - 1 or not self.info.btf_id or not self.info.nr_func_info:
             return self.name
         # struct bpf_func_info: an instruction's offset and the id of the FUNC that begins there.
@@ -76,16 +76,16 @@ class Program(Descriptor):
         return list(ids)
 
     def bind_map(self, map_: Descriptor) -> None:
-        """Make the map live as long as the program, which need not use it (Linux 5.10). Raises KernelError."""
+        """Keep the map alive as long as the program, even if unused by it (Linux 5.10). Raises KernelError."""
         lib.bpf_prog_bind_map(self.fd, map_.fd, None)
         self.info = info_by_fd(self.fd, ProgramInfo())
 
     def test_run(self, data: bytes, *, context: bytes = b"", repeat: int = 1) -> TestRun:
         """Run the program on a packet (BPF_PROG_TEST_RUN); nothing reaches any interface.
 
-        data: the frame from its Ethernet header on; 14 bytes or more. context: struct xdp_md or __sk_buff as
-        the program shall see it. repeat: runs, of which `duration` is the mean; the packet is not restored
-        between them. Raises KernelError (EINVAL: the kernel takes no such packet).
+        data: the frame from its Ethernet header on; 14 bytes or more. context: the struct xdp_md or __sk_buff
+        for the program. repeat: the number of runs; `duration` is their mean, and the packet is not restored
+        between them. Raises KernelError (EINVAL: the kernel does not accept the packet).
         """
         room = ctypes.create_string_buffer(len(data) + _OUTPUT_ROOM)
         packet = ctypes.create_string_buffer(data, len(data))
@@ -108,10 +108,10 @@ class Program(Descriptor):
         )
 
     def send_live(self, data: bytes, ifindex: int, *, repeat: int = 1, batch: int = 64) -> None:
-        """Run an XDP program on `repeat` real frames as if they had come by an interface; obey its verdicts.
+        """Run an XDP program on `repeat` real frames as if an interface had received them; its verdicts apply.
 
-        ifindex: the interface they come by. XDP_TX sends them out there, XDP_PASS up the stack. batch: frames
-        a driver poll, 256 at most; veth's ring holds 256, so that large batches lose frames there. Since
+        ifindex: the receiving interface. XDP_TX sends them out there, XDP_PASS up the stack. batch: frames per
+        driver poll, 256 at most; veth's ring holds 256, so that large batches lose frames there. Since
         Linux 5.18; raises KernelError (EINVAL: an older kernel).
         """
         packet = ctypes.create_string_buffer(data, len(data))

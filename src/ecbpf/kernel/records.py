@@ -19,7 +19,7 @@ _KINDS = (
     *("VOID", "INT", "PTR", "ARRAY", "STRUCT", "UNION", "ENUM", "FWD", "TYPEDEF", "VOLATILE", "CONST", "RESTRICT"),
     *("FUNC", "FUNC_PROTO", "VAR", "DATASEC", "FLOAT", "DECL_TAG", "TYPE_TAG", "ENUM64"),
 )
-# What follows a record: bytes once, or bytes for each of its parts.
+# How many bytes follow a record: in all, or for each of its parts.
 _ONCE = {"INT": 4, "ARRAY": 12, "VAR": 4, "DECL_TAG": 4}
 _EACH = {"STRUCT": 12, "UNION": 12, "ENUM": 8, "FUNC_PROTO": 8, "DATASEC": 12, "ENUM64": 12}
 
@@ -41,7 +41,7 @@ class Member:
 
 
 class Variable:
-    """A variable of a data section: where it lies there, in bytes."""
+    """A variable of a data section, with its offset and size in bytes."""
 
     __slots__ = ("offset", "size", "type_id")
 
@@ -52,12 +52,12 @@ class Variable:
 
 
 class Type:
-    """One record. `size_or_type` is the size in bytes or the type referred to, as the kind has it."""
+    """One record. `size_or_type` is the size in bytes or the id of another type, depending on the kind."""
 
     __slots__ = ("_at", "_detail", "_raw", "_string", "count", "kind", "kind_flag", "name", "size_or_type")
 
     def __init__(self, raw: bytes, at: int, string: Callable[[int], str]) -> None:
-        """raw: the whole BTF. at: where in it the record stands. string: gives the name at an offset."""
+        """raw: the whole BTF. at: the record's offset in it. string: gives the name at an offset."""
         name, info, self.size_or_type = _three_words.unpack_from(raw, at)
         self.name = string(name)
         self.kind = _KINDS[info >> 24 & 0x1F]
@@ -70,14 +70,14 @@ class Type:
 
     @property
     def detail(self) -> Any:
-        """What the kind has beside: a list of Member or Variable, enumerators, an array's words."""
+        """Depending on the kind: a list of Member or Variable, the enumerators, the three words of an array."""
         if self._detail is None:
             self._detail = self._read_detail()
         return self._detail
 
     @property
     def end(self) -> int:
-        """Where the next record stands."""
+        """The offset of the next record."""
         return int(self._at + _ONCE.get(self.kind, 0) + self.count * _EACH.get(self.kind, 0))
 
     def _read_detail(self) -> Any:

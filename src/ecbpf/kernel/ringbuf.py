@@ -1,8 +1,8 @@
 """BPF ring buffers, drained through the memory that they share with the kernel.
 
-The layout is that of kernel/bpf/ringbuf.c: a page with the consumer's position, a page with the producer's,
-the data twice in a row so that no record wraps. A record is an 8-byte header (length with two flag bits)
-and its bytes, rounded up to 8.
+Layout (kernel/bpf/ringbuf.c): a page with the consumer's position, a page with the producer's, the data twice
+in a row so that no record wraps. A record is an 8-byte header (length with two flag bits) and its bytes,
+rounded up to 8.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _header = struct.Struct("<I")
 
 
 class RingBuffer(Closing):
-    """The consumer of one ring buffer map: there may be only one at a time."""
+    """The consumer of a ring buffer map, which may have only one at a time."""
 
     _poll: select.epoll | None = None
 
     def __init__(self, map_: Map) -> None:
         """map_: an open BPF_MAP_TYPE_RINGBUF, which the caller keeps open.
 
-        Raises DataError if it is another, KernelError.
+        Raises DataError if it is of another type, KernelError.
         """
         if map_.info.type != MAP_RINGBUF:
-            raise DataError(f"map {map_.name}", "is no ring buffer")
+            raise DataError(f"map {map_.name}", "is not a ring buffer")
         self._size = map_.info.max_entries
         page = mmap.PAGESIZE
         try:
@@ -55,12 +55,12 @@ class RingBuffer(Closing):
         self._poll.register(map_.fd, select.EPOLLIN)
 
     def wait(self, timeout: float) -> bool:
-        """Wait for records, `timeout` seconds at most; true if there may be some."""
+        """Wait for records, at most `timeout` seconds; true if there may be some."""
         assert self._poll is not None  # open
         return self._consumer.value < self._producer[0] or bool(self._poll.poll(timeout))
 
     def drain(self, limit: int = 65536) -> list[bytes]:
-        """The records that are ready, oldest first, `limit` at most; they are free for the kernel again."""
+        """The records that are ready, oldest first, at most `limit`; their room is free for the kernel again."""
         position, produced = self._consumer.value, self._producer[0]
         data, mask, header = self._data, self._size - 1, _header.unpack_from
         records: list[bytes] = []

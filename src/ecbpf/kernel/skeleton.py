@@ -1,8 +1,8 @@
-"""What the modules that ``python3 -m ecbpf.build --skeleton`` writes stand on.
+"""The base classes of the modules that ``python3 -m ecbpf.build --skeleton`` writes.
 
 Such a module has one class for one C file: a Skeleton, whose maps, global variables and programs are attributes.
-The attributes are declared there for people, editors and mypy. Where a value lies and what its type is comes from
-BTF at run time, that of the object or of the running program: a newer command reads an older program correctly.
+They are declared for people, editors and mypy. Offsets and types of values come at run time from the BTF of the
+object or of the running program: a newer command reads an older program correctly.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ _ATTACH = "attach it again"
 
 
 class VersionError(EcbpfError):
-    """The program is of a version that lacks a map or global variable which this version of the command knows."""
+    """The program's version lacks a map or global variable that this version of the command uses."""
 
 
 class Struct(_Data):
-    """The type of a C struct or union, for annotations; values are ctypes structures that are made from BTF."""
+    """The type of a C struct or union, for annotations; values are ctypes structures made from BTF."""
 
     def __new__(cls) -> Self:
-        """Not to be made: a map or variable takes a tuple of the members, or bytes."""
+        """Raises TypeError: maps and variables take a tuple of the members, or bytes."""
         raise TypeError(f"{cls.__name__} is for annotations: give a tuple of the members, or bytes")
 
 
 class View:
-    """Named parts of a program as attributes; the subclass in a generated module declares which there are."""
+    """Named parts of a program as attributes, which the subclass in a generated module declares."""
 
     __slots__ = ("_hint", "_source")
     _kind: ClassVar[str]
@@ -56,7 +56,7 @@ class View:
     def __init__(self, source: Source, *, hint: str = _ATTACH) -> None:
         """source: an object, or the maps of a running program as chain.occupant.maps_of() gives them.
 
-        hint: what to do where the running program lacks something, for the error.
+        hint: what to do if the running program lacks something, for the error.
         """
         object.__setattr__(self, "_source", source)
         object.__setattr__(self, "_hint", hint)
@@ -156,7 +156,7 @@ class _Variables(View):
 
 
 class LiveView(_Variables):
-    """The variables that can be changed while the program runs: a store is what the next packet meets."""
+    """The variables that can be changed while the program runs: a store applies to the next packet."""
 
     __slots__ = ()
     _sections = (".data", ".bss")
@@ -170,10 +170,10 @@ class FixedView(_Variables):
 
 
 class Skeleton:
-    """An object file that comes with its module, opened; the generated subclass says what is in it.
+    """The object file embedded in a generated module, opened; the subclass there declares its parts.
 
-    `source` is the C file's name. `live` and `fixed` are initial values before load(); `maps` and `programs` are
-    there after it. `object` has the rest: sharing and resizing maps. With ``with``, it is closed at the end.
+    `source` is the C file's name. `live` and `fixed` are initial values before load(); `maps` and `programs`
+    exist after it. `object` has the rest: sharing and resizing maps. A ``with`` block closes it at the end.
     """
 
     source: ClassVar[str]
@@ -190,7 +190,7 @@ class Skeleton:
     programs: ProgramView
 
     def __init__(self, opened: Object | None = None) -> None:
-        """opened: an object to look at through these attributes, in place of the one in this module."""
+        """opened: an object to use through these attributes, instead of the one in this module."""
         self.object = opened if opened is not None else Object(self.image(), self.source)
         self.maps = self.Maps(self.object)
         self.live = self.Live(self.object)

@@ -1,6 +1,6 @@
-"""Programs at tc ingress and egress: by tcx link where the kernel has it (6.6), by clsact filter below.
+"""Programs at tc ingress and egress: by tcx link since Linux 6.6, by clsact filter before.
 
-Both run beside other people's programs: ours is named by its link or by the handle and priority below.
+Both run beside programs that are not ours, which is known by its link, or by the handle and priority below.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class TcxLink(Link):
 
     @classmethod
     def create(cls, ifindex: int, program: Program, direction: Direction) -> TcxLink:
-        """Attach behind those that are there. Raises KernelError (EINVAL: a kernel before 6.6)."""
+        """Attach after the programs that are there. Raises KernelError (EINVAL: a kernel before 6.6)."""
         return cls(lib.bpf_link_create(program.fd, ifindex, _ATTACH_TYPES[direction], None))
 
 
 def tcx_programs(ifindex: int, direction: Direction) -> list[int]:
-    """The ids of the programs at tcx, in the order in which packets meet them; of this network namespace.
+    """The ids of the programs at tcx in this network namespace, in the order in which packets meet them.
 
-    None at all if there is no such interface, or no tcx (before Linux 6.6). Raises KernelError.
+    Empty if there is no such interface, or no tcx (before Linux 6.6). Raises KernelError.
     """
     ids = (ctypes.c_uint32 * _TCX_ROOM)()
     count = ctypes.c_uint32(_TCX_ROOM)
@@ -65,7 +65,7 @@ def tcx_programs(ifindex: int, direction: Direction) -> list[int]:
 
 
 def find_tcx_links(program_id: int, ifindex: int, direction: Direction) -> list[TcxLink]:
-    """The tcx links that run this program on interfaces with that index, of any namespace. Raises KernelError."""
+    """The tcx links of this program to interfaces with that index, in any namespace. Raises KernelError."""
     found = []
     for link in TcxLink.every(LINK_TCX):
         info = link.info
@@ -79,22 +79,22 @@ def find_tcx_links(program_id: int, ifindex: int, direction: Direction) -> list[
 class ClsactFilter:
     """A program at tc as a direct-action filter of a clsact qdisc: it stays until detach() or the qdisc goes.
 
-    The qdisc goes with the interface, and when that moves to another network namespace.
+    The qdisc goes when the interface does, or moves to another network namespace.
     """
 
     def __init__(self, ifindex: int, direction: Direction) -> None:
-        """The filter of ours (HANDLE, PRIORITY) there, whether it exists or not."""
+        """Our filter there (HANDLE, PRIORITY), whether it exists or not."""
         self._hook = options(TcHook, ifindex=ifindex, attach_point=_HOOKS[direction])
 
     def put(self, program: Program) -> None:
-        """Attach, or replace what stands at our handle; makes the qdisc if there is none.
+        """Attach, or replace the filter at our handle; makes the qdisc if there is none.
 
-        Raises KernelError, BusyError (the place of the clsact qdisc is taken).
+        Raises KernelError, BusyError (an ingress qdisc is there, where clsact would go).
         """
         self._attach(program, _TC_REPLACE)
 
     def add(self, program: Program) -> None:
-        """As put(), but raises KernelError with EEXIST if something stands at our handle."""
+        """Like put(), but raises KernelError (EEXIST) if there is a filter at our handle."""
         self._attach(program, 0)
 
     def _attach(self, program: Program, flags: int) -> None:
@@ -111,7 +111,7 @@ class ClsactFilter:
         except KernelError as error:
             if error.errno != errno.EINVAL:
                 raise
-            hint = f"has a filter of another kind or protocol priority {PRIORITY}? see `tc filter show`"
+            hint = f"does a filter of another kind or protocol have priority {PRIORITY}? see `tc filter show`"
             raise kernel_error("bpf_tc_attach", error.errno, hint) from None
 
     def program_id(self) -> int | None:
@@ -132,9 +132,9 @@ class ClsactFilter:
 
 
 def _require_clsact(ifindex: int) -> None:
-    """Raise BusyError if the qdisc there is ingress: it takes filters for egress, and runs them at ingress.
+    """Raise BusyError if the qdisc there is ingress: it accepts filters for egress, but runs them at ingress.
 
-    Asked by kind, tc_get_qdisc() answers EINVAL if it is of another (net/sched/sch_api.c).
+    Asked for one kind, tc_get_qdisc() answers EINVAL if the qdisc is of another (net/sched/sch_api.c).
     """
     kind = struct.pack("=HH8s", 4 + len(b"clsact\0"), _TCA_KIND, b"clsact")
     message = struct.pack("=BxxxiIII", socket.AF_UNSPEC, ifindex, 0, _CLSACT, 0) + kind
@@ -147,15 +147,15 @@ def _require_clsact(ifindex: int) -> None:
         name = socket.if_indextoname(ifindex)
         raise BusyError(
             name,
-            "it has an ingress qdisc, where a program at egress needs clsact, which does both",
-            f"tc qdisc del dev {name} ingress, and whoever made it adds clsact",
+            "it has an ingress qdisc, but a program at egress needs clsact, which does both",
+            f"tc qdisc del dev {name} ingress, and let its owner use clsact",
         )
 
 
 def attach_tc(ifindex: int, program: Program, direction: Direction) -> TcxLink | ClsactFilter:
-    """Attach at tc in the best way that this kernel has.
+    """Attach at tc: by tcx link if the kernel has tcx, else by clsact filter.
 
-    Raises KernelError (EEXIST: the program is there, or another at our handle), BusyError.
+    Raises KernelError (EEXIST: this program is there already, or another at our handle), BusyError.
     """
     if probe_tcx() is Answer.YES:
         return TcxLink.create(ifindex, program, direction)

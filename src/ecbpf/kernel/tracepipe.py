@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def lines() -> Iterator[str]:
-    """The lines of the trace pipe as they come, for ever; mounts tracefs where it is not, and says so.
+    """The lines of the trace pipe as they come, without end; mounts tracefs if needed, and says so.
 
     Raises MissingError (a kernel without tracing), KernelError, NotPermittedError.
     """

@@ -1,6 +1,6 @@
-"""What a type checker knows of maps and C values, for the annotations of generated modules.
+"""Types of maps and C values for type checkers: the annotations of generated modules.
 
-At run time there is no such module: the values are Map, PerCpuMap and ctypes. Import it under TYPE_CHECKING.
+This module does not exist at run time, when values are Map, PerCpuMap and ctypes. Import it under TYPE_CHECKING.
 """
 
 import ctypes
@@ -13,13 +13,13 @@ from ecbpf.kernel.map import Map as Map
 from ecbpf.kernel.map import PerCpuMap
 from ecbpf.kernel.program import Program as Program
 
-Bytes = bytes  # where a member has the name
+Bytes = bytes  # for classes with a member called bytes
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 _D = TypeVar("_D")
 
-# What a map or variable takes for a struct or array, see values.py.
+# A map or variable accepts these for a struct or array, see values.py.
 _Raw = bytes | bytearray | memoryview | tuple[Any, ...] | list[Any]
 
 class Array(ctypes.Array[Any], Generic[_V]):

@@ -1,7 +1,7 @@
-"""What <linux/bpf.h> and <linux/if_link.h> call things: the numbers and info structs used here.
+"""Numbers and info structs from <linux/bpf.h> and <linux/if_link.h>.
 
-A kernel that knows less fills a shorter info struct and leaves the rest zero; one that knows more
-is asked only for what stands here (both since kernel 4.13).
+An older kernel fills the beginning of an info struct and leaves the rest zero; a newer one fills only the
+members here (both since Linux 4.13).
 """
 
 import ctypes
@@ -121,7 +121,7 @@ class BtfInfo(ctypes.Structure):
 
 
 class LinkInfo(ctypes.Structure):
-    """struct bpf_link_info, with the union read as that of an XDP or tcx link.
+    """struct bpf_link_info, with the members that XDP and tcx links have in its union.
 
     A link whose interface is gone has ifindex 0.
     """

@@ -1,8 +1,8 @@
-"""Between Python values and the ctypes of BTF: what maps and globals take and give.
+"""Conversion between Python values and the ctypes made from BTF, for maps and globals.
 
 Numbers go in and come out as int (bool, float), an array of char as the bytes before its first NUL. A struct
 comes out as a ctypes instance with the C names; it goes in as one, as its bytes, or as a tuple of its members
-(of a union: the first one's). An array likewise.
+(of a union: the first member). Arrays likewise.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def encode(ctype: CType, value: Any) -> Any:
     elif isinstance(value, (tuple, list)):
         _fill(made, value)
     else:
-        raise DataError(repr(value), f"is no {ctype.__name__}")
+        raise DataError(repr(value), f"is not a valid {ctype.__name__}")
     return made
 
 
@@ -72,11 +72,12 @@ def _from_number(ctype: CType, value: Any) -> Any:
             stored = made.value[0] if ctype is ctypes.c_char else made.value
             if isinstance(value, float) or stored == value:
                 return made
-    raise DataError(repr(value), f"is no {ctype.__name__.removeprefix('c_')}, {8 * ctypes.sizeof(ctype)} bits")
+    kind = f"{ctype.__name__.removeprefix('c_')}, {8 * ctypes.sizeof(ctype)} bits"
+    raise DataError(repr(value), f"is not a valid {kind}")
 
 
 def _fill(made: Any, values: Any) -> None:
-    """Set the parts of a struct, union or array in their order, all of them."""
+    """Set all parts of a struct, union or array, in order."""
     is_array = isinstance(made, ctypes.Array)
     parts: list[Any] = list(range(len(made)) if is_array else made._names_)
     if isinstance(made, ctypes.Union):
@@ -101,22 +102,22 @@ def _part(element: Any) -> Any:
 
 
 def decode(instance: Any) -> Any:
-    """What a reader wants of a ctypes instance: its number or bytes if it is one, else itself."""
+    """The Python value of a ctypes instance: its number or bytes if it has one, else the instance itself."""
     if isinstance(instance, _COMPOUND) and not _has_value(instance):
         return instance
     return getattr(instance, "value", instance)
 
 
 def _has_value(instance: Any) -> bool:
-    # A struct may have a member of that name.
+    # A struct may have a member called `value`.
     return isinstance(instance, Wide) or (isinstance(instance, ctypes.Array) and instance._type_ is ctypes.c_char)
 
 
 def total(instances: list[Any]) -> Any:
-    """The sum of numbers, arrays or structs of one type, member by member, as a map a CPU gives them.
+    """The sum of numbers, arrays or structs of one type, member by member: the values of a per-CPU map.
 
-    A sum wraps in its member as it would in C. What is no number comes from the first; of a union the first
-    member counts.
+    Sums wrap as they would in C. Members that are not numbers come from the first value; of a union the first
+    member is summed.
     """
     first = instances[0]
     if isinstance(first, (int, float)):
@@ -158,5 +159,5 @@ def btf_by_id(number: int) -> Btf:
 
 @functools.cache
 def possible_cpus() -> int:
-    """How many CPUs the kernel may ever bring up: the values that a map a CPU has for a key."""
+    """How many CPUs the kernel may ever bring up: the number of values per key in a per-CPU map."""
     return int(lib.libbpf_num_possible_cpus())

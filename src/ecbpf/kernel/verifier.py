@@ -1,4 +1,4 @@
-"""What the verifier said, in one line and whole."""
+"""The verifier's messages: a one-line summary, and the whole log."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ _REASON_LINES = 2  # "invalid access to packet, off=13 size=1" and "R1 offset is
 
 
 def summarise(log: str) -> str:
-    """The lines of a verifier's log that say why, as one, with the source line they are about if there is one.
+    """The reason in a verifier's log as one line, with the C source line if the log has it; "" for an empty log.
 
-    The reason stands last, before the statistics; above it are instructions, register states and, after
-    a ``;``, the C lines from the BTF. Linux 7.3 tells it all again at length behind it, with a suggestion.
-    "" for an empty log.
+    The reason comes last, before the statistics; above it are instructions, register states and, after a ``;``,
+    the C lines from the BTF. Linux 7.3 adds a longer report after the reason.
     """
     lines = [line.rstrip() for line in log.rstrip("\0\n ").splitlines()]
     lines = list(takewhile(lambda line: not line.startswith(_REPORT), lines))
@@ -41,17 +40,17 @@ def summarise(log: str) -> str:
 
 
 def _source(line: str) -> str:
-    """The C line that a line of the log quotes: "`line` (file:number)", without the place before Linux 6.10."""
+    """The C line that a line of the log quotes: "`line` (file:number)"; before Linux 6.10 without the file."""
     if not line.startswith(";"):
         return ""
-    code, _, place = line.lstrip("; ").rpartition(" @ ") if " @ " in line else (line.lstrip("; "), "", "")
+    code, _, where = line.lstrip("; ").rpartition(" @ ") if " @ " in line else (line.lstrip("; "), "", "")
     if not code.strip() or code.startswith("@ "):
         return ""
-    return f"`{code.strip()}` ({place})" if place else f"`{code.strip()}`"
+    return f"`{code.strip()}` ({where})" if where else f"`{code.strip()}`"
 
 
 class VerifierError(KernelError):
-    """The verifier refused a program; `log` is all that it said, `summary` the line that matters."""
+    """The verifier refused a program; `log` is its whole log, `summary` the line that matters."""
 
     exit_status = 65
 

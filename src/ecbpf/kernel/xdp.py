@@ -1,7 +1,7 @@
-"""XDP on an interface: what is there, and putting a program there, by link or by netlink.
+"""XDP programs on an interface: query, attach, replace, detach, by link or by netlink.
 
-A link (Linux 5.9) is owned and goes when its last descriptor and pin go. A program put there by netlink
-stays until somebody takes it away.
+A link (Linux 5.9) ends when its last descriptor and pin are gone. A program attached by netlink stays until it
+is detached.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Attached:
 
 
 def query(ifindex: int) -> Attached | None:
-    """What runs on the interface, None if nothing does or this namespace has no such interface.
+    """The program on the interface, None if there is none or this namespace has no such interface.
 
     Raises KernelError.
     """
@@ -76,26 +76,26 @@ def query(ifindex: int) -> Attached | None:
     if answer.attach_mode == XDP_ATTACHED_NONE:
         return None
     mode = _MODES.get(answer.attach_mode, NATIVE)
-    # Offloaded beside another mode: the one that this machine's CPUs run is what we talk about.
+    # With another program offloaded to the NIC: ours is the one that the CPUs run.
     return Attached(answer.prog_id or answer.drv_prog_id or answer.skb_prog_id, mode)
 
 
 class XdpLink(Link):
-    """A link at XDP: while it exists nobody replaces its program by netlink."""
+    """A link at XDP: while it exists, its program cannot be replaced by netlink."""
 
 
 def create_link(ifindex: int, program: Program, mode: str) -> XdpLink:
     """Attach by a new link; mode is NATIVE or GENERIC, never chosen silently.
 
     Raises KernelError (EBUSY, EEXIST: a program is there; EOPNOTSUPP: the driver has no XDP; EINVAL, ERANGE,
-    E2BIG: it refuses the MTU or another setting; EINVAL too: a kernel without XDP links).
+    E2BIG: the driver refuses the MTU or another setting; EINVAL also: a kernel without XDP links).
     """
     wanted = options(LinkCreateOptions, flags=_FLAGS[mode])
     return XdpLink(lib.bpf_link_create(program.fd, ifindex, ATTACH_XDP, ctypes.byref(wanted)))
 
 
 def find_links(program_id: int, ifindex: int) -> list[XdpLink]:
-    """The XDP links that run this program on interfaces with that index, of any namespace. Raises KernelError."""
+    """The XDP links of this program to interfaces with that index, in any namespace. Raises KernelError."""
     found = []
     for link in XdpLink.every(LINK_XDP):
         info = link.info
@@ -107,15 +107,15 @@ def find_links(program_id: int, ifindex: int) -> list[XdpLink]:
 
 
 def replace_by_netlink(ifindex: int, program: Program, expected: Program, mode: str) -> None:
-    """Replace a program that was attached by netlink, between two packets, if `expected` is still there.
+    """Replace a program that was attached by netlink, between two packets, if it is still `expected`.
 
-    Raises KernelError (EEXIST: it is not; EBUSY: a link owns the place).
+    Raises KernelError (EEXIST: another program is there; EBUSY: a link holds it).
     """
     wanted = options(XdpAttachOptions, old_prog_fd=expected.fd)
     lib.bpf_xdp_attach(ifindex, program.fd, _FLAGS[mode] | XDP_FLAGS_REPLACE, ctypes.byref(wanted))
 
 
 def detach_by_netlink(ifindex: int, expected: Program, mode: str) -> None:
-    """Take away a program that was attached by netlink, if `expected` is still the one. Raises KernelError."""
+    """Take off a program that was attached by netlink, if it is still `expected`. Raises KernelError."""
     wanted = options(XdpAttachOptions, old_prog_fd=expected.fd)
     lib.bpf_xdp_attach(ifindex, -1, _FLAGS[mode] | XDP_FLAGS_REPLACE, ctypes.byref(wanted))

@@ -115,14 +115,11 @@ class SettingTable:
         self._upgrade = upgrade
 
     def parse(self, texts: Iterable[str]) -> Values:
-        """Settings by name, from texts of the form ``NAME=VALUE``. Raises UsageError."""
-        found: Values = {}
-        for text in texts:
-            name, value = self._parse(text)
-            if name in found:
-                raise UsageError(repr(text), f"{name} is given twice", "give it once")
-            found[name] = value
-        return found
+        """Settings by name, from texts ``NAME=VALUE``. Of one that is named twice, the last value counts.
+
+        Raises UsageError.
+        """
+        return dict(self._parse(text) for text in texts)
 
     def _parse(self, text: str) -> tuple[str, bool | int]:
         name, equals, value = text.partition("=")

@@ -1,4 +1,4 @@
-"""Frames by description, and what the parser says of them: reason and fields."""
+"""Frames by description, and what the parser reports for them: reason and fields."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ NO_L4 = {"payload_offset": 0, "sport": 0, "tcp_flags": 0, "icmp_type": 0}
 
 
 def ip6_after(proto: int, extension: bytes) -> ScapyPacket:
-    """IPv6 with an extension header that scapy knows not or differently, and TCP."""
+    """IPv6 with an extension header that scapy does not know or builds differently, and TCP."""
     return E / IPv6(nh=proto) / Raw(extension + bytes(T))
 
 
@@ -56,7 +56,7 @@ def at(l4: int, payload: int = 0) -> dict[str, int]:
 
 
 def cases() -> Iterator[Case]:
-    """Where `reason` is not NONE, `fields` says what is filled in all the same."""
+    """If `reason` is not NONE, `fields` lists what is filled in anyway."""
     none = "REASON_NONE"
 
     yield Case("ARP", E / ARP(), "REASON_NOT_IP", {"ethertype": 0x0806, "l3_offset": 14, "frame_len": 42})
@@ -110,7 +110,7 @@ def cases() -> Iterator[Case]:
     yield Case("GRE", E / IP(proto=47) / Raw(bytes(20)), none, NO_L4 | at(34) | {"proto": 47})
     yield Case("TCP options", E / I4 / TCP(options=[("MSS", 1460)]) / b"data", none, at(34, 58))
     yield Case("all TCP flags", E / I4 / TCP(flags=0xFF), none, {"tcp_flags": 0xFF})
-    yield Case("padding is no payload", E / I4 / U / Padding(bytes(18)), none, {"ip_len": 28, "frame_len": 60})
+    yield Case("padding is not payload", E / I4 / U / Padding(bytes(18)), none, {"ip_len": 28, "frame_len": 60})
 
     yield Case("IPv4 cut off", Ether(type=0x0800) / Raw(bytes(I4)[:19]), "REASON_IP4_SHORT", {"version": 0})
     yield Case(
@@ -149,9 +149,9 @@ def cases() -> Iterator[Case]:
     yield Case("atomic, reserved bits", ip6_after(44, b"\6\xff\0\6" + bytes(4)), none, atomic | at(62, 82))
     yield Case("first fragment, IPv6", E / I6 / FRAGMENT(m=1) / T, none, first | PORTS | at(62, 82))
     twice = E / I6 / FRAGMENT(m=1) / FRAGMENT() / T
-    yield Case("an atomic one unmarks nothing", twice, none, first | PORTS | at(70, 90))
+    yield Case("an atomic fragment clears no mark", twice, none, first | PORTS | at(70, 90))
     hidden = E / I6 / FRAGMENT(offset=3, nh=60) / Raw(b"\6\0" + bytes(6)) / T
-    yield Case("the middle is not walked", hidden, none, {"proto": 60, "frag_offset": 24} | NO_L4 | at(62))
+    yield Case("a middle fragment is not walked", hidden, none, {"proto": 60, "frag_offset": 24} | NO_L4 | at(62))
     cut = E / I6 / HOP / Raw(b"\6" + bytes(6))
     cut[IPv6ExtHdrHopByHop].nh = 60
     yield Case("extension cut off", cut, "REASON_IP6_EXT_SHORT", {"proto": 60, "options": True} | at(62))

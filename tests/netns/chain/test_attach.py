@@ -1,4 +1,4 @@
-"""Attach, replace, detach: interfaces that come and go, strangers, versions, pins."""
+"""Attach, replace, detach: interfaces that come and go, programs that are not ours, versions, pins."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ def test_native_is_not_silently_generic(near: str) -> None:
     detach("lo")
 
 
-def test_nop_takes_the_place_of_the_root_and_back(near: str) -> None:
+def test_nop_replaces_the_root_and_the_root_replaces_nop(near: str) -> None:
     attach(near)
     assert change_text(attach_nop(near)) == "nop attached in place of xdp_root_prog (native)"
     assert pins(near) == {"link"}
@@ -127,7 +127,7 @@ def test_an_interface_that_was_deleted_leaves_nothing_behind(pair: Pair, near: s
     attach(near)
     assert pins(near) == PINS
     detach(near)
-    # Any command that changes something sweeps what is dead, the other end's pins too.
+    # Any command that changes something removes stale pins, the other end's too.
     assert pins(pair.far) == set()
 
 
@@ -188,7 +188,7 @@ def test_two_namespaces_may_have_interfaces_of_one_name(pair: Pair, near: str) -
     detach(near)
 
 
-def test_pins_that_somebody_removed_are_made_again(near: str, build: Build) -> None:
+def test_removed_pins_are_made_again(near: str, build: Build) -> None:
     attach(near)
     put(near, Verdict(3, build("chain/verdicts")))
     root = find_root(near)
@@ -203,7 +203,7 @@ def test_pins_that_somebody_removed_are_made_again(near: str, build: Build) -> N
     assert slot_ids(find_root(near)) == slots
 
 
-def test_pins_that_were_swapped_are_put_right(near: str) -> None:
+def test_swapped_pins_are_repaired(near: str) -> None:
     attach(near)
     first, second = (os.path.join(folder_of(near), name) for name in ("xdp_stats", "xdp_sample"))
     os.rename(first, first + "x")
@@ -234,7 +234,7 @@ def test_a_large_mtu_gets_multi_buffer_programs(pair: Pair, near: str, build: Bu
 
 
 def test_a_root_array_of_an_older_version_is_upgraded_in_place(near: str, build: Build) -> None:
-    """One without the hint and the sample: it is shown, replaced with its slots, and detached."""
+    """One without hint and sample: it is shown, replaced with its slots kept, and detached."""
     attach(near, filename=build("chain/root_old"))
     array = find_root(near).maps["xdp_program_arr"]
     with Object.open(build("chain/hook")) as old_subprogram:

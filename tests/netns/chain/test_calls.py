@@ -20,7 +20,7 @@ CALLS, BEHIND = 3, 5
 
 
 class Case(NamedTuple):
-    """A packet and two limits; its verdict, the slot that gave it, and the calls of either function."""
+    """A packet and two limits; its verdict, the slot that gave it, and the number of calls of each function."""
 
     packet: str
     port: int
@@ -43,7 +43,7 @@ VERDICTS = {XDP_DROP: "XDP_DROP", XDP_TX: "XDP_TX", XDP_REDIRECT: "XDP_REDIRECT"
 
 @pytest.fixture
 def chain(near: str, build: Build) -> str:
-    """An interface with the subprogram that calls, and one behind it that redirects all it gets."""
+    """An interface with the subprogram that calls functions, and one after it that redirects every packet."""
     attach(near)
     put(near, FileSubprogram(CALLS, build("chain/calls")))
     put(near, Verdict(BEHIND, build("chain/verdicts"), XDP_REDIRECT))
@@ -51,7 +51,7 @@ def chain(near: str, build: Build) -> str:
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_called_functions_decide_and_the_chain_goes_on(chain: str, case: Case) -> None:
+def test_called_functions_decide_and_the_chain_continues(chain: str, case: Case) -> None:
     root = find_root(chain)
     program = program_in(root, CALLS)
     assert program is not None
@@ -59,7 +59,7 @@ def test_called_functions_decide_and_the_chain_goes_on(chain: str, case: Case) -
     live = map_globals(maps[".data"])
     live.refused_port, live.length_max = case.port, case.length
 
-    # More often than a chain of tail calls may be long: each packet begins to count anew.
+    # More often than the limit of tail calls: it counts anew for each packet.
     for _ in range(50):
         assert root.program.test_run(bytes(THROUGH_SLOTS[case.packet])).retval == case.verdict
 

@@ -1,4 +1,4 @@
-"""`make DEBUG=1` logs; any other build has not one instruction of it."""
+"""`make DEBUG=1` logs; other builds have no instruction of it."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the root array does with packets: tables of test runs, and the counts of real traffic."""
+"""What the root array does with packets: tables of test runs, and counts of real traffic."""
 
 from typing import Any
 
@@ -92,7 +92,7 @@ def test_empty_slots_leave_the_verdict_to_the_root(near: str) -> None:
     assert counted(root, ROOT) == {"XDP_PASS": 1}
 
 
-def test_who_passes_on_counts_nothing_and_the_last_one_counts(near: str, build: Build) -> None:
+def test_only_the_subprogram_that_ends_the_walk_counts(near: str, build: Build) -> None:
     for slot in (0, 3, 4, 7):
         put(near, Verdict(slot, build("chain/verdicts")))
     root = find_root(near)
@@ -191,7 +191,7 @@ def test_real_traffic_adds_up_to_the_frames_that_were_sent(pair: Pair, near: str
 
 
 def test_the_capture_hook_sees_the_verdict_it_is_asked_for(near: str, build: Build) -> None:
-    """A program at hook[XDP_DROP] (here one that answers XDP_TX) ends what was dropped, and nothing else."""
+    """A program at hook[XDP_DROP] (here one that answers XDP_TX) gets the dropped packets and no others."""
     root = find_root(near)
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
     with Object.open(build("chain/hook")) as hook:
@@ -203,7 +203,7 @@ def test_the_capture_hook_sees_the_verdict_it_is_asked_for(near: str, build: Bui
 
 
 def pick_after(root: Occupant, row: int, packets: int) -> None:
-    """Every CPU picks the packet that is the `packets`-th which leaves by that row."""
+    """Every CPU picks the `packets`-th packet from now on whose walk ends in that row."""
     rows = root.maps["xdp_stats"][row]
     for cpu in rows:
         cpu.countdown = packets
@@ -216,9 +216,9 @@ def pick_after(root: Occupant, row: int, packets: int) -> None:
         (THROUGH_SLOTS["IPv4 UDP"], 2, (2, XDP_DROP, 0x8000)),
         (NOT_IP["ARP"], ROOT, (-1, XDP_PASS, 1)),
     ],
-    ids=["a subprogram's", "the root's own"],
+    ids=["a subprogram", "the root itself"],
 )
-def test_the_sample_hook_gets_the_picked_packet_and_its_story(
+def test_the_sample_hook_gets_the_picked_packet_and_its_description(
     near: str, build: Build, packet: Packet, row: int, story: tuple[int, int, int]
 ) -> None:
     root = find_root(near)
@@ -239,7 +239,7 @@ def test_clear_leaves_the_countdown_alone(near: str) -> None:
     assert {cpu.countdown for cpu in root.maps["xdp_stats"][2]} == {1000}
 
 
-def test_a_hint_that_a_killed_command_left_is_put_right(near: str, build: Build) -> None:
+def test_a_hint_left_by_a_killed_command_is_repaired(near: str, build: Build) -> None:
     put(near, Verdict(2, build("chain/verdicts"), XDP_DROP))
     hint = map_globals(find_root(near).maps[".data.chain"])
     hint.chain_occupied = 0xFF

@@ -1,4 +1,4 @@
-"""The one parser against what the RFCs say: tables, every truncation, random frames."""
+"""The parser against the RFCs: tables, every truncation, random frames."""
 
 import random
 from collections import Counter
@@ -23,7 +23,7 @@ BULK = 100_000
 
 
 class Parser:
-    """The parser in the kernel: a frame in, what the oracle gives out."""
+    """The parser in the kernel: takes a frame and returns what the oracle returns."""
 
     def __init__(self, loaded: Object) -> None:
         self.loaded = loaded
@@ -44,12 +44,12 @@ class Parser:
 
     @property
     def readable(self) -> int:
-        """Bytes of the last frame in its first buffer."""
+        """The number of bytes of the last frame that were in its first buffer."""
         return int(self.loaded.globals.readable)
 
 
 def _from_c(parsed: Any) -> Packet:
-    """`struct packet` as the oracle has it; what should be 0 is asserted to be."""
+    """`struct packet` as the oracle's Packet; fields that should be 0 are asserted to be."""
     assert parsed.vlan_count <= len(parsed.vlan)
     assert not any(tag.tpid or tag.tci for tag in parsed.vlan[parsed.vlan_count :])
     size = {0: 0, 4: 4, 6: 16}[parsed.version]
@@ -100,7 +100,7 @@ def test_table(parser: Parser, case: Case) -> None:
     assert (reason, packet) == parse(frame)
 
 
-def test_nothing_is_left_out(parser: Parser) -> None:
+def test_every_reason_and_field_has_a_case(parser: Parser) -> None:
     """Every reason of the parser has a case; every field of the struct is compared."""
     assert {case.reason for case in cases()} == parser.reasons
     assert set(parser.parsed._names_) - {"vlan_count"} <= {field.name for field in fields(Packet)}
@@ -108,7 +108,7 @@ def test_nothing_is_left_out(parser: Parser) -> None:
 
 @every_case
 def test_every_truncation(parser: Parser, case: Case) -> None:
-    """The kernel takes no frame below 14 bytes for a test run."""
+    """From 14 bytes on: the kernel accepts no shorter frame for a test run."""
     frame = bytes(case.frame)
     for length in range(14, len(frame)):
         assert parser(frame[:length]) == parse(frame[:length]), length
@@ -116,7 +116,7 @@ def test_every_truncation(parser: Parser, case: Case) -> None:
 
 @every_case
 def test_peek(parser: Parser, case: Case) -> None:
-    """The first half gives the same reason, unless it is about what it does not read."""
+    """The first half of the parser gives the same reason, unless it concerns what that half does not read."""
     frame = bytes(case.frame)
     for length in range(14, len(frame) + 1):
         reason, packet = parse(frame[:length])
@@ -146,7 +146,7 @@ def test_many_random_frames(parser: Parser) -> None:
 
 @needs_frags
 def test_multi_buffer_packets(frags_parser: Parser) -> None:
-    """Only the first buffer can be read; lengths are those of the whole frame."""
+    """Only the first buffer can be read; lengths are of the whole frame."""
     rng = random.Random(2)
     cut_off = 0
     for _ in range(2000):

@@ -1,4 +1,4 @@
-"""The commands as they are typed: output, exit status, bad input."""
+"""The commands as typed: output, exit status, bad input."""
 
 import json
 import re
@@ -49,7 +49,7 @@ HEADER = (
 )
 
 
-def test_the_table_is_the_one_that_operators_know(near: str, run: Run, build: Build) -> None:
+def test_the_table_has_not_changed(near: str, run: Run, build: Build) -> None:
     attach(near)
     put(near, Verdict(1, build("chain/verdicts"), XDP_DROP))
     root = find_root(near)
@@ -72,7 +72,7 @@ def test_the_table_is_the_one_that_operators_know(near: str, run: Run, build: Bu
             lines[3],
         )
         assert len(lines) == 11
-        assert "|" not in lines[10], "no row of the table for who cuts it at its bars"
+        assert "|" not in lines[10], "the mode line is not a row for scripts that split the table at its bars"
         assert lines[10].startswith("Mode native; the root itself")
 
 
@@ -121,7 +121,9 @@ def test_the_json_is_complete(near: str, run: Run, build: Build) -> None:
         ("xdp_root_loader --attach --interface {}", "xdp_root_loader --detach --interface {}"),
     ],
 )
-def test_both_faces_attach_and_detach(near: str, run: Run, attach_line: str, detach_line: str) -> None:
+def test_ecbpf_and_classic_commands_attach_and_detach(
+    near: str, run: Run, attach_line: str, detach_line: str
+) -> None:
     assert run(attach_line.format(near)) == (0, f"{near}: root array attached (native)\n", "")
     assert run("ecbpf printk attach -i " + near)[:2] == (0, f"{near}: printk put in slot 6\n")
     assert run("xdp_printk --attach --interface " + near)[:2] == (0, f"{near}: printk replaced in slot 6\n")
@@ -214,7 +216,7 @@ def test_bad_input_gets_one_line_and_changes_nothing(
     assert look(pair.far) is None
 
 
-def test_without_the_rights_it_says_so(near: str) -> None:
+def test_missing_privileges_are_reported(near: str) -> None:
     attach(near)
     there = query(index_of(near))
     for command in (f"attach {near}", f"status {near}", f"detach {near}", f"printk attach -i {near}"):
@@ -252,13 +254,13 @@ def test_ip_netns_exec_is_refused_with_the_hint(pair: Pair) -> None:
         assert look(pair.near) is None
 
 
-def test_bpffs_is_mounted_where_it_is_missing(pair: Pair) -> None:
-    """In a mount namespace of its own whose other processes live on, as a service's: one that has none yet."""
+def test_a_missing_bpffs_is_mounted(pair: Pair) -> None:
+    """In a mount namespace without bpffs whose other processes live on, as that of a service."""
     script = (
         f"umount /sys/fs/bpf && {sys.executable} -m ecbpf.cli.main attach {pair.near} &&"
         f"{sys.executable} -m ecbpf.cli.main status {pair.near}"
     )
-    # The shell is PID 1 of its own PID namespace: nobody above it has another mount namespace.
+    # The shell is PID 1 of its own PID namespace: no process above it has another mount namespace.
     command = pair.command("unshare", "--mount", "--pid", "--fork", "--mount-proc", "bash", "-c", script)
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

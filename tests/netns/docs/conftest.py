@@ -1,4 +1,4 @@
-"""What the tests of what a reader types share."""
+"""Fixtures for the tests of commands in the documentation."""
 
 from collections.abc import Iterator
 

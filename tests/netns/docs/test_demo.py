@@ -1,4 +1,4 @@
-"""`make demo`: what it shows, what it refuses, and that it leaves nothing behind however it ends."""
+"""`make demo`: its output, its errors, and that it leaves nothing behind however it ends."""
 
 import json
 import os
@@ -20,7 +20,7 @@ DEMO = [sys.executable, str(Path(__file__).parents[3] / "tools" / "demo.py")]
 
 @pytest.fixture
 def leaves_nothing(tmp_path: Path) -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Starts the demo with arguments for Popen; afterwards no lab, pin, process or file of it is there."""
+    """Starts the demo with arguments for Popen; afterwards none of its labs, pins, processes or files is left."""
     before = set(folders())
 
     def start(**given: str) -> "subprocess.Popen[str]":
@@ -114,7 +114,7 @@ def test_a_lab_that_is_up_is_left_alone() -> None:
 
 
 def test_not_root() -> None:
-    # In a user namespace without a mapping: nobody, who may read the files that root may.
+    # In a user namespace without a mapping: nobody, with root's permission to read files.
     done = subprocess.run(["unshare", "--user", *DEMO], check=False, capture_output=True, text=True)
     assert done.returncode == 77
     assert done.stderr.startswith("ecbpf: demo: ")

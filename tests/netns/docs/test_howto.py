@@ -1,4 +1,4 @@
-"""The program that the reader of docs/subprogram.md gets: what it does to packets, and what it hands on."""
+"""The program of docs/subprogram.md: what it does to packets, and what a new version takes over."""
 
 import re
 import subprocess
@@ -26,14 +26,14 @@ SLOT = 3
 
 
 class Running(NamedTuple):
-    """The how-to's program in slot 3 of the lab's server."""
+    """The how-to's program in slot 3 of the server in the lab."""
 
     object: str
     settings: Globals
     drops: Map
 
     def passes(self, address: str, ttl: int) -> bool:
-        """Whether three pings are all answered, or none is; the counts of slot and map must say the same."""
+        """Whether three pings are all answered, or none is; the counts of slot and map must agree."""
         before = self.counted()
         with lab.inside("client"):
             done = subprocess.run(
@@ -80,7 +80,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 
 @pytest.mark.parametrize("address", [IP4, IP6])
-def test_the_minimum_is_where_it_is_said(running: Running, address: str) -> None:
+def test_the_minimum_is_the_documented_one(running: Running, address: str) -> None:
     assert [running.passes(address, ttl) for ttl in (1, 4, 5, 64)] == [False, False, True, True]
     running.settings.min_ttl = 64
     assert [running.passes(address, ttl) for ttl in (63, 64)] == [False, True]
@@ -113,7 +113,7 @@ def test_another_layout_keeps_settings_by_name_and_no_map(running: Running, tmp_
 
 
 def test_a_broken_header_does_not_bypass_it(running: Running) -> None:
-    """As the last section says: an IPv4 packet, TTL 1, with a TCP header that makes no sense."""
+    """As the last section says: an IPv4 packet with TTL 1 and an invalid TCP header."""
     ethernet = b"\x02\0\0\0\0\x01\x02\0\0\0\0\x02\x08\x00"
     ip = bytes([0x45, 0, 0, 40, 0, 0, 0, 0, 1, 6, 0, 0, 192, 168, 56, 20, 192, 168, 56, 10])
     with Object.open(running.object) as own:

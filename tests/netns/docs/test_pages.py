@@ -1,7 +1,7 @@
-"""README.md and docs/, typed: every command works, and prints the lines that the page shows for it.
+"""README.md and docs/: every command works, and prints the lines that the page shows for it.
 
-`ecbpf lab` is typed as it stands; what a page has an operator type on a director runs on the lab's server, so that
-this machine's interfaces are left alone. Pages that are one session have a test of their own, test_sessions.py.
+`ecbpf lab` runs as shown; commands for a director run on the lab's server, so that this machine's interfaces are
+left alone. Pages that are one session have their own test, test_sessions.py.
 """
 
 import os
@@ -18,15 +18,15 @@ from tests.support.pages import CHECKOUT, SESSIONS, Block, blocks_of, typings
 
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md"))]
 
-# They end when a reader has seen enough.
+# These run until the reader stops them.
 ENDLESS = re.compile(r"\becbpf trace\b|--watch\b|\bserve\b|\bstats \d")
 ENOUGH = 3  # seconds
 TIMED_OUT = 124  # timeout(1)
 
-# A block with one of these is for a kernel that has IPVS, or for a guest.
+# A block with one of these is for a kernel with IPVS, or for a guest.
 ELSEWHERE = re.compile(r"\bipvsadm\b|\blab up director\b|-m tests\.vm\b")
 
-# What no two runs share.
+# What differs from run to run.
 CHANGING = (
     (r"\w{3}, \d\d \w{3} \d{4} [\d:]{8} \+0000", "DATE"),
     (r"^ *\S+-\d+ +\[\d+\] \S+ +[\d.]+: ", "TRACE: "),
@@ -47,14 +47,14 @@ def lines_of(text: str) -> list[str]:
 
 
 def run_of(page: str) -> list[Block]:
-    """The blocks of a page that can be typed here."""
+    """The blocks of a page that can run here."""
     blocks = [block for block in blocks_of(page) if block.language == "console" and block.is_run]
     return [block for block in blocks if not ELSEWHERE.search(block.text)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the reader is, with the files that pages speak of."""
+    """The reader's folder, with the files that pages mention."""
     prefixes = (f"{10 + (n >> 16)}.{n >> 8 & 255}.{n & 255}.1\n" for n in range(1_000_000))
     (tmp_path / "blocklist.txt").write_text("".join(prefixes))
     return tmp_path
@@ -68,7 +68,7 @@ def server() -> Iterator[None]:
 
 
 def type_in(command: str, folder: Path) -> tuple[int, str]:
-    """Run one command of a page; returns the exit status and all that it printed."""
+    """Run one command of a page; returns its exit status and output."""
     words = ["bash", "-c", command]
     if ENDLESS.search(command):
         words = ["timeout", str(ENOUGH), *words]
@@ -94,11 +94,11 @@ def test_every_command_of_a_page_prints_what_it_shows(server: None, folder: Path
     for block in run_of(page):
         for command, shown in typings(block):
             status, printed = type_in(command, folder)
-            if "100% packet loss" not in shown:  # ping says so by its status too
+            if "100% packet loss" not in shown:  # ping reports it by its status too
                 assert status in ((0, TIMED_OUT) if ENDLESS.search(command) else (0,)), (command, printed)
             left = iter(lines_of(printed))
             for line in lines_of(shown):
-                if line.strip() != "…":  # stands for lines in between
+                if line.strip() != "…":  # stands for omitted lines
                     assert line in left, f"{command}\nprints no {line!r}:\n{printed}"
 
 

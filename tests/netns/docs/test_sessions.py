@@ -1,6 +1,6 @@
-"""Pages that are one session at a terminal, done to the letter: their files, their commands, and what they print.
+"""Pages that are one session at a terminal: their files, their commands, and what those print.
 
-A file is saved where the page shows it. All commands of a page run in one shell, in the order of the page.
+A file is saved when the page shows it. All commands of a page run in one shell, in the order of the page.
 """
 
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.pages import SESSIONS, blocks_of, typings
 
-# What no two runs share. MLD reports make the count of passed packets one of them.
+# What differs from run to run; MLD reports change the count of passed packets.
 CHANGING = (
     (r" +$", ""),
     (r"\w{3}, \d\d \w{3} \d{4} [\d:]{8} \+0000", "DATE"),
@@ -32,7 +32,7 @@ def without_what_changes(text: str) -> str:
 
 
 def script_of(page: str) -> str:
-    """What is typed into the shell; a NUL after each command parts their outputs."""
+    """The input of the shell; a NUL after each command separates their outputs."""
     script = ""
     for block in blocks_of(page):
         if block.title:
@@ -63,8 +63,8 @@ def test_every_command_prints_what_the_page_shows(tmp_path: Path, page: str) -> 
 
 
 @pytest.mark.parametrize("page", SESSIONS)
-def test_the_files_of_the_page_are_typed(tmp_path: Path, page: str) -> None:
-    """The editor and mypy help the reader as the page says."""
+def test_the_files_of_the_page_pass_mypy(tmp_path: Path, page: str) -> None:
+    """So the editor and mypy help the reader, as the page says."""
     for block in blocks_of(page):
         if block.title:
             (tmp_path / block.title).write_text(block.text)

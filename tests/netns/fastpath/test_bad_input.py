@@ -128,7 +128,7 @@ _LINES = [
     ),
     ("xdp_bypass_ipvs -L -i bare0 -p off -S 1 x", 64, "-S: 'x' is not a valid number: 1 to"),
     ("xdp_bypass_ipvs -L -i bare0 -p off -S 1 2 3", 64, "-S: 3 numbers; -S [SECONDS [COUNT]]"),
-    ("xdp_bypass_ipvs -L -T", 64, "-T goes with -p off; the mode is the root array's"),
+    ("xdp_bypass_ipvs -L -T", 64, "-T goes with -p off; the root array decides the mode"),
     ("xdp_bypass_ipvs -P -p off", 64, "-p off goes with -L"),
     ("xdp_bypass_ipvs -U -P", 64, "after -U there is nothing to show"),
     ("xdp_bypass_ipvs -U -z", 64, "after -U there is nothing to show"),

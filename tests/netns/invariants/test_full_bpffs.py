@@ -1,4 +1,4 @@
-"""A bpffs that takes no more: said in one line, and everything is as it was."""
+"""A full bpffs: a one-line error, and everything stays as it was."""
 
 import re
 from pathlib import Path

@@ -1,9 +1,9 @@
 """Killed at any step: the interface has the old state or the new, and the next command needs no help.
 
-strace kills the command when it enters its N-th call of a kind. What a kill leaves behind depends only on
-the calls before it that change something outside of the process, so N runs over those (and the end). With
-ECBPF_EVERY_CALL=1 in the environment it runs over every single call: the same answers, in six minutes instead
-of one and a half.
+strace kills the command when it enters its N-th call of a kind. What a kill leaves behind depends only on the
+calls before it that change something outside the process, so N runs over those (and the end). With
+ECBPF_EVERY_CALL=1 in the environment N runs over every call: the same results, in six minutes instead of one
+and a half.
 """
 
 import os
@@ -26,7 +26,7 @@ from tests.support.strace import EVERY_CALL, HARMLESS, disturbed, system_calls
 
 
 def next_commands(interface: str, built: str) -> list[Callable[[], object]]:
-    """Commands of every kind; after a kill one of them is the next, in turn."""
+    """Commands of every kind; after each kill the next of them is run."""
     return [
         lambda: subprocess.run(ecbpf("status", interface), check=True, capture_output=True),
         lambda: attach(interface),
@@ -40,7 +40,7 @@ def next_commands(interface: str, built: str) -> list[Callable[[], object]]:
 @pytest.mark.parametrize("step", [pytest.param(step, id=step.name) for step in steps()])
 def test_old_state_or_new(near: str, build: Build, step: Step, tmp_path: Path) -> None:
     command = command_of(step, near, build)
-    tidy(near)  # sweeps what interfaces of earlier tests have left
+    tidy(near)  # removes what interfaces of earlier tests have left
     step.prepare(near, build)
     old = state_of(near)
     calls = system_calls(command, tmp_path / "strace")

@@ -1,4 +1,4 @@
-"""This version reads, takes over and changes what the version before has installed; packets do not notice."""
+"""This version reads, takes over and changes an installation of the version before, without effect on packets."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from tests.support.shell import sh
 from tests.support.version_before import Version, this_version, version_before, why_absent
 
 VERDICTS = {name: packet.verdict for name, packet in PACKETS.items()}
-# What one of each packet moves.
+# The counts that one of each packet changes.
 MOVED = {
     "slot 2: XDP_DROP": 4,
     "slot 3: own map": 7,
@@ -46,7 +46,7 @@ UPGRADES = {
     "slot6": "printk attach -i near0",
     "slot7": "fastpath attach",
 }
-# Commands, and how the verdicts differ afterwards from what they were in the beginning.
+# Commands, and the verdicts that they change from those of the beginning.
 CHANGES: list[tuple[list[str], dict[str, int]]] = [
     (
         [
@@ -124,20 +124,20 @@ def installed(inside: None, old: Version, mode: str) -> Iterator[Installation]:
 
 
 def facts(reading: dict[str, Any]) -> Any:
-    """All but the counts, and the ids of programs."""
+    """The reading without counts and ids of programs."""
     counted = ("statistics", "root_statistics", "stats", "fast path counts", "bypassed", "up", "own")
     return without(reading, "id", *counted)
 
 
 def moved(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:
-    """By how much counts differ between two readings, where they do."""
+    """The counts that differ between two readings, and by how much."""
     then, now = counts_of(before), counts_of(after)
     assert then.keys() == now.keys()
     return {name: now[name] - then[name] for name in now if now[name] != then[name]}
 
 
 def settle(version: Version) -> None:
-    """Wait until no packet is under way any more."""
+    """Wait until the counts no longer change."""
     before = None
     while (now := version.read(READINGS["status"])) != before:
         before = now
@@ -151,7 +151,7 @@ def test_each_version_is_the_one_it_says(old: Version, new: Version) -> None:
 
 
 def test_what_is_installed_is_not_what_a_new_installation_has(installed: Installation, old: Version) -> None:
-    """Or nothing would be missed that is lost."""
+    """Otherwise the test would not notice what is lost."""
     reading = installed.read(old)
     slots = reading["status"]["near0"]["subprograms"]
     assert [slot["slot"] for slot in slots if slot["prog_loaded"]] == [2, 3, 6, 7]
@@ -216,7 +216,7 @@ def test_taken_over(
 
 
 def changed_by(new: Version, installed: Installation) -> None:
-    """What its commands change, has changed."""
+    """The new version's commands change the installation."""
     for lines, verdicts in CHANGES:
         new.run(*lines)
         assert installed.verdicts() == VERDICTS | verdicts
@@ -236,7 +236,7 @@ def changed_by(new: Version, installed: Installation) -> None:
 
 
 def taken_off_by(new: Version, installed: Installation) -> None:
-    """What its commands take off, is gone, and leaves no pin."""
+    """The new version's commands take everything off, and no pin is left."""
     for folder, line in REMOVALS.items():
         assert [pin for pin in installed.pins() if folder in pin] != []
         new.run(line)

@@ -1,4 +1,4 @@
-"""No window: what is replaced is replaced between two packets."""
+"""No moment without protection: programs are replaced between two packets."""
 
 import os
 
@@ -23,7 +23,7 @@ REPLACEMENTS = int(os.environ.get("ECBPF_REPLACEMENTS", "100"))
 
 
 def test_the_flood_would_show_a_leak(pair: Pair, flood: Flood) -> None:
-    """The check can fail: without a dropping subprogram the stack gets every frame."""
+    """Without a dropping subprogram the stack gets every frame: the check can fail."""
     attach(pair.near)
     with flood:
         while flood.sent < 1000:
@@ -51,9 +51,9 @@ def test_a_hundred_replacements_of_root_and_subprogram_let_nothing_through(
 def test_another_program_is_replaced_by_force_without_a_gap(
     pair: Pair, flood: Flood, build: Build, how: str
 ) -> None:
-    """Its program drops; ours passes: every frame up to one moment is dropped, none before it gets through.
+    """Its program drops, ours passes: every frame up to one moment is dropped, and none before it gets through.
 
-    Seen from the other side: the stack gets exactly the frames that the root counts as passed.
+    In other words: the stack gets exactly the frames that the root counts as passed.
     """
     link = None
     if how == "link":

@@ -35,7 +35,7 @@ COUNT = 200
 
 
 class Wire:
-    """The test's process in the namespace of a pair: sends frames from one end to the other."""
+    """A pair, whose namespace the test runs in: sends frames from one end to the other."""
 
     def __init__(self, pair: Pair) -> None:
         self.pair = pair
@@ -120,7 +120,7 @@ def test_a_pinned_link_outlives_its_process(wire: Wire, loaded: Object, pin: str
         XdpLink.by_pin(pin)
 
 
-def test_a_link_of_an_interface_that_went_away(wire: Wire, loaded: Object) -> None:
+def test_a_link_whose_interface_is_gone(wire: Wire, loaded: Object) -> None:
     first, second = loaded.programs["xdp_first_prog"], loaded.programs["xdp_second_prog"]
     with create_link(wire.near, first, NATIVE) as link:
         sh(f"ip link del {wire.pair.near}")
@@ -150,7 +150,7 @@ def test_a_netlink_attachment_is_replaced_in_place(wire: Wire, loaded: Object, p
     assert query(wire.near) is None
 
 
-def test_native_mode_is_never_chosen_for_lack_of_it(wire: Wire, loaded: Object) -> None:
+def test_native_mode_never_falls_back_to_generic(wire: Wire, loaded: Object) -> None:
     sh(f"ip link set {wire.pair.near} mtu 9000")
     sh(f"ip link set {wire.pair.far} mtu 9000")
     with pytest.raises(KernelError) as refusal:
@@ -160,7 +160,7 @@ def test_native_mode_is_never_chosen_for_lack_of_it(wire: Wire, loaded: Object) 
 
 
 @needs_tcx
-def test_tcx_beside_other_peoples_programs(wire: Wire, loaded: Object, pin: str) -> None:
+def test_tcx_beside_programs_that_are_not_ours(wire: Wire, loaded: Object, pin: str) -> None:
     first, second = loaded.programs["tc_first_prog"], loaded.programs["tc_second_prog"]
     with (
         TcxLink.create(wire.near, second, "ingress") as theirs,
@@ -219,7 +219,7 @@ def test_clsact(wire: Wire, loaded: Object, direction: str, pin: str) -> None:
     ours.put(second)
     wire.send(source)
     assert (saw(loaded), ours.program_id()) == ((0, COUNT), second.id)
-    # A stranger's filter beside ours, behind it.
+    # A filter that is not ours, after our own.
     first.pin(pin)
     dev = f"dev {wire.pair.near} {direction}"
     sh(f"tc filter add {dev} prio 7 handle 1 bpf da object-pinned {pin}")
@@ -234,7 +234,7 @@ def test_clsact(wire: Wire, loaded: Object, direction: str, pin: str) -> None:
     assert refusal.value.errno == errno.ENOENT
 
 
-def test_clsact_falls_in_for_tcx(wire: Wire, loaded: Object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clsact_is_used_without_tcx(wire: Wire, loaded: Object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tc, "probe_tcx", lambda: Answer.NO)
     attached = attach_tc(wire.near, loaded.programs["tc_first_prog"], "egress")
     assert isinstance(attached, ClsactFilter)

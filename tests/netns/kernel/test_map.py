@@ -1,4 +1,4 @@
-"""Maps of every type against a dict: element by element, in batches, a CPU each, in maps, by pin and id."""
+"""Maps of every type against a dict: single elements, batches, per-CPU values, maps in maps, by pin and id."""
 
 import errno
 import os
@@ -31,11 +31,11 @@ def maps(build: Build) -> Iterator[Object]:
 
 
 def plain(value: Any) -> Any:
-    """A value that compares: a struct's bytes."""
+    """A value that can be compared: of a struct its bytes."""
     return value if isinstance(value, (int, list)) else bytes(value)
 
 
-def test_a_dictionarys_manners(maps: Object) -> None:
+def test_a_map_works_like_a_dictionary(maps: Object) -> None:
     hash_ = maps.maps["hash"]
     assert (hash_.name, hash_.get(1), 1 in hash_, len(hash_)) == ("hash", None, False, 0)
     hash_[1] = 0
@@ -55,7 +55,7 @@ def test_a_dictionarys_manners(maps: Object) -> None:
     assert len(hash_) == 1
 
 
-def test_flags_insist(maps: Object) -> None:
+def test_flags_require_a_new_or_an_old_key(maps: Object) -> None:
     hash_ = maps.maps["hash"]
     with pytest.raises(KernelError, match=r"^map hash, key 1: .*ENOENT"):
         hash_.set(1, 1, BPF_EXIST)
@@ -136,9 +136,9 @@ def test_deleting_many_stops_at_one_that_is_missing(maps: Object) -> None:
     assert len(hash_) == 8
 
 
-def test_bytes_that_are_no_elements(maps: Object) -> None:
+def test_bytes_that_are_not_whole_elements(maps: Object) -> None:
     for keys, values in ((b"abc", bytes(8)), (bytes(4), bytes(7)), (bytes(8), bytes(8))):
-        with pytest.raises(DataError, match=r"map hash: .* are no elements"):
+        with pytest.raises(DataError, match=r"map hash: .* are not whole elements"):
             maps.maps["hash"].update_raw(keys, values)
 
 
@@ -154,7 +154,7 @@ OPERATIONS = st.lists(
 @pytest.mark.parametrize("name", ["hash", "lru", "percpu_hash", "trie", "array"])
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(operations=OPERATIONS)
-def test_any_operations_do_as_a_dict(maps: Object, name: str, operations: list[Any]) -> None:
+def test_random_operations_match_a_dict(maps: Object, name: str, operations: list[Any]) -> None:
     map_ = Map.create(MAP_ARRAY, 4, 4, 16) if name == "array" else maps.maps[name]
     key_of: Callable[[int], Any] = prefix if name == "trie" else int
     model: dict[int, int] = {}
@@ -220,7 +220,7 @@ def test_per_cpu_values(maps: Object) -> None:
         numbers[3] = [1] * (cpus + 1)
 
 
-def test_a_map_without_batches_is_done_one_by_one(maps: Object) -> None:
+def test_a_map_without_batches_is_updated_one_by_one(maps: Object) -> None:
     programs = maps.maps["programs"]
     programs.update([(0, maps.programs["xdp_tail_prog"]), (5, maps.programs["xdp_tail_prog"])])
     program_id = maps.programs["xdp_tail_prog"].id
@@ -261,7 +261,7 @@ def test_maps_in_a_map(maps: Object) -> None:
     assert program.test_run(PACKET).retval == 1
 
 
-def test_types_by_pin_and_by_id_are_as_at_load(maps: Object, pin: str) -> None:
+def test_types_by_pin_and_by_id_are_those_of_the_load(maps: Object, pin: str) -> None:
     tiny = maps.maps["tiny"]
     tiny[1] = (5, 6)
     tiny.pin(pin)
@@ -311,7 +311,7 @@ def test_plain_maps_have_plain_types() -> None:
         Map.create(MAP_ARRAY, 8, 4, 1)
 
 
-def test_closed_once_and_fork_apart() -> None:
+def test_closing_twice_and_in_a_forked_child() -> None:
     map_ = Map.create(MAP_HASH, 4, 4, 1)
     child = os.fork()
     if child == 0:
@@ -326,7 +326,7 @@ def test_closed_once_and_fork_apart() -> None:
         map_.get(1)
 
 
-def test_no_noise_when_the_making_fails(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_constructor_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     class Unmade(Map):
         def __init__(self) -> None:
             raise ValueError

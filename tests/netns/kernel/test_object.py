@@ -1,4 +1,4 @@
-"""Object files: what is none is refused in a line, what the verifier refuses says why; nothing leaks."""
+"""Object files: other files are refused in one line, the verifier's reason is shown, nothing leaks."""
 
 import errno
 import gc
@@ -39,7 +39,7 @@ def open_descriptors() -> int:
 
 @pytest.fixture
 def bad_file(tmp_path: Path, build: Build) -> Callable[[str], str]:
-    """The path of a file that is no object, by what it is."""
+    """The path of a file of some kind that is not an object."""
 
     def make(kind: str) -> str:
         path = tmp_path / "bad.o"
@@ -89,7 +89,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_no_object(bad_file: Callable[[str], str], capfd: pytest.CaptureFixture[str], kind: str) -> None:
+def test_files_that_are_not_objects(
+    bad_file: Callable[[str], str], capfd: pytest.CaptureFixture[str], kind: str
+) -> None:
     path = bad_file(kind)
     before = open_descriptors()
     for _ in range(3):
@@ -103,7 +105,7 @@ def test_no_object(bad_file: Callable[[str], str], capfd: pytest.CaptureFixture[
     assert capfd.readouterr() == ("", "")
 
 
-def test_one_that_may_not_be_read(tmp_path: Path) -> None:
+def test_a_file_without_read_permission(tmp_path: Path) -> None:
     path = tmp_path / "secret.o"
     path.write_bytes(b"")
     path.chmod(0)
@@ -119,7 +121,7 @@ def test_one_that_may_not_be_read(tmp_path: Path) -> None:
     assert os.waitpid(child, 0)[1] == 0
 
 
-# What the verifier says, and the source line it is about.
+# What the verifier says, and the source line that it means.
 REFUSED = {
     "packet": ("invalid access to packet", "data[13] == 8"),
     "register": ("!read_ok", "r7"),
@@ -136,7 +138,7 @@ REFUSED = {
 }
 
 
-# Without the types of functions libbpf loads none beside the program: "global" needs the lines.
+# Without their types libbpf does not load functions beside the program: "global" needs BTF lines.
 @pytest.mark.parametrize(
     ("name", "lines"),
     [(name, lines) for name in REFUSED for lines in (True, False) if lines or name != "global"],
@@ -198,7 +200,7 @@ def test_load_sets_globals_and_maps_them(build: Build) -> None:
     assert open_descriptors() == before
 
 
-def test_a_small_section_is_one_too(tmp_path: Path) -> None:
+def test_a_section_with_one_small_variable(tmp_path: Path) -> None:
     source = tmp_path / "small.bpf.c"
     source.write_text(
         "#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\nconst volatile __u32 fixed = 3;\n"
@@ -254,7 +256,7 @@ def test_an_inner_map_by_example(build: Build) -> None:
         assert opened.maps["outer"][1] == example.info.id
 
 
-def test_without_rights(build: Build) -> None:
+def test_load_without_privileges(build: Build) -> None:
     path = build("kernel/types")
     Path(path).parent.chmod(0o755)
     image = Path(path).read_bytes()

@@ -1,4 +1,4 @@
-"""The ring buffer: every size, wrap-around, what is discarded, overflow, waiting, a record that is not ready."""
+"""The ring buffer: every size, wrap-around, discarded records, overflow, waiting, a record that is not ready."""
 
 import mmap
 import os
@@ -49,7 +49,7 @@ def test_every_size_around_the_ring(loaded: Object, ring: RingBuffer) -> None:
     assert ring.drain() == []
 
 
-def test_discarded_records_are_passed_over(loaded: Object, ring: RingBuffer) -> None:
+def test_discarded_records_are_skipped(loaded: Object, ring: RingBuffer) -> None:
     for record in (b"\xdd" * 14, b"a" * 14, b"\xdd" * 20, b"\xdd" * 20, b"b" * 15, b"\xdd" * 14):
         send(loaded, record)
     assert ring.drain() == [b"a" * 14, b"b" * 15]
@@ -66,7 +66,7 @@ def test_a_limit_leaves_the_rest(loaded: Object, ring: RingBuffer) -> None:
     assert ring.drain() == records[2:]
 
 
-def test_overflow_loses_new_records_and_nothing_afterwards(loaded: Object, ring: RingBuffer) -> None:
+def test_overflow_loses_only_the_records_that_found_no_room(loaded: Object, ring: RingBuffer) -> None:
     records = [bytes([n]) * 100 for n in range(60)]
     for record in records:
         send(loaded, record)
@@ -94,7 +94,7 @@ def test_waiting(loaded: Object, ring: RingBuffer) -> None:
     assert not ring.wait(0)
 
 
-def test_a_second_consumer_goes_on_where_the_first_stopped(loaded: Object) -> None:
+def test_a_second_consumer_continues_where_the_first_stopped(loaded: Object) -> None:
     for n in range(4):
         send(loaded, bytes([n]) * 14)
     with RingBuffer(loaded.maps["ring"]) as first:
@@ -104,13 +104,13 @@ def test_a_second_consumer_goes_on_where_the_first_stopped(loaded: Object) -> No
         assert [record[0] for record in second.drain()] == [1, 2, 3]
 
 
-def test_only_a_ring_buffer(loaded: Object) -> None:
-    with pytest.raises(DataError, match="is no ring buffer"):
+def test_a_map_that_is_not_a_ring_buffer_is_refused(loaded: Object) -> None:
+    with pytest.raises(DataError, match="is not a ring buffer"):
         RingBuffer(loaded.maps[next(name for name in loaded.maps if name.endswith(".bss"))])
 
 
 class NoPoll:
-    """epoll takes no plain file, which stands for the map here."""
+    """Instead of epoll, which does not accept the plain file that stands for the map."""
 
     closed = False
 
@@ -122,7 +122,7 @@ class NoPoll:
 
 
 class Memory:
-    """A ring buffer's memory as a file: no program leaves a record busy for as long as a test looks."""
+    """A ring buffer's memory as a file: no program leaves a record busy long enough for a test."""
 
     def __init__(self) -> None:
         self.fd = os.memfd_create("ring")
@@ -136,7 +136,7 @@ class Memory:
         os.pwrite(self.fd, struct.pack("<Q", position), mmap.PAGESIZE)
 
 
-def test_a_busy_record_ends_the_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draining_stops_at_a_busy_record(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(select, "epoll", NoPoll)
     memory = Memory()
     try:

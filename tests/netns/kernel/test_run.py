@@ -1,4 +1,4 @@
-"""Test runs, probes (with and without rights), the trace pipe, bpffs."""
+"""Test runs, probes (with and without privileges), the trace pipe, bpffs."""
 
 import ctypes
 import os
@@ -32,7 +32,7 @@ def loaded(build: Build) -> Iterator[Object]:
         yield opened
 
 
-# Since 5.15 in truth (ec94670fcb3b), of which there is no other sign.
+# Really since 5.15 (ec94670fcb3b), which no probe shows.
 @needs_live_frames
 def test_a_packet_and_context_in_and_out(loaded: Object) -> None:
     # struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
@@ -52,13 +52,13 @@ def test_an_skb_context_comes_out(loaded: Object) -> None:
     assert (run.retval, run.data) == (0xFFFFFFFF, PACKET)
 
 
-def test_repeats_are_made_and_timed(loaded: Object) -> None:
+def test_repeats_are_run_and_timed(loaded: Object) -> None:
     run = loaded.programs["xdp_first_prog"].test_run(PACKET, repeat=10_000)
     assert loaded.globals.first_saw == 10_000
     assert 0 < run.duration < 100_000
 
 
-@needs_frags  # which came with the check: 1c1949982524
+@needs_frags  # since the same version as the check: 1c1949982524
 def test_packets_that_the_kernel_refuses(loaded: Object) -> None:
     for bad in (b"", bytes(13)):
         with pytest.raises(KernelError, match=r"EINVAL"):
@@ -103,19 +103,19 @@ FROM_FILES = {"xdp link", "kernel BTF"}
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_probes_on_this_kernel(question: str) -> None:
-    """The release is the independent witness: code asks the probes, never it."""
+    """Against the kernel's release, which the code itself never looks at."""
     release = tuple(map(int, os.uname().release.split(".")[:2]))
     absent = question in NOWHERE or release < SINCE.get(question, (5, 10))
     assert QUESTIONS[question]() is (Answer.NO if absent else Answer.YES)
 
 
-def test_probes_of_types_that_nobody_knows() -> None:
+def test_probes_of_unknown_types() -> None:
     assert probe.probe_map_type(9999) is not Answer.YES
     assert probe.probe_program_type(9999) is not Answer.YES
 
 
 @pytest.mark.parametrize("how", ["another user", "no capabilities"])
-def test_probes_without_rights_cannot_tell(how: str) -> None:
+def test_probes_without_privileges_cannot_tell(how: str) -> None:
     for function in vars(probe).values():
         if hasattr(function, "cache_clear"):
             function.cache_clear()
@@ -140,7 +140,7 @@ def _drop_capabilities() -> None:
     assert ctypes.CDLL(None).capset(header, bytes(24)) == 0
 
 
-def test_no_kernel_btf_cannot_tell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_probes_without_kernel_btf_cannot_tell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(probe, "_KERNEL_BTF", str(tmp_path / "none"))
     assert probe.probe_xdp_link.__wrapped__() is Answer.UNKNOWN
     assert probe.probe_kernel_btf.__wrapped__() is Answer.NO
@@ -178,7 +178,7 @@ def test_bpffs_is_distinguished_from_other_filesystems(tmp_path: Path) -> None:
     assert bpffs.pin_name("eth0.100") == "eth0:100"
 
 
-def test_mounting_bpffs_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_mounting_bpffs_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = str(tmp_path)
     try:
         bpffs.mount_bpffs(path)
@@ -203,7 +203,7 @@ def test_mounting_bpffs_refused(around: list[str], path: str, words: str) -> Non
         "from ecbpf.errors import EcbpfError\nfrom ecbpf.kernel.bpffs import mount_bpffs\n"
         f"try:\n mount_bpffs({path!r})\nexcept EcbpfError as error:\n print(error.exit_status, error)"
     )
-    # A shell between, as one stands between `ip netns exec` and the command.
+    # With a shell between, as between `ip netns exec` and the command.
     command = [*around, "sh", "-c", f'{sys.executable} -c "$0"; true', script]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert words in done.stdout

@@ -30,12 +30,12 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def running(opened: Object) -> dict[str, Map]:
-    """The maps of its program, as another process finds them."""
+    """The maps of the loaded program, as another process finds them."""
     with open_program(opened.programs["xdp_lengths_prog"].id) as program:
         return maps_of(program)
 
 
-def test_set_load_run_and_read(module: Any) -> None:
+def test_a_skeleton_is_set_loaded_run_and_read(module: Any) -> None:
     with module.SkeletonBpf() as opened:
         opened.fixed.drop_verdict = XDP_ABORTED
         opened.live.min_length = 50
@@ -81,7 +81,7 @@ def test_what_an_older_version_lacks(module: Any, older: Any) -> None:
         found = running(opened.object)
     maps = module.SkeletonBpf.Maps(found, hint="mytool attach replaces it")
     live = module.SkeletonBpf.Live(found)
-    # The struct is the running program's, where `largest` lies elsewhere.
+    # The struct is that of the running program, where `largest` has another offset.
     assert (maps.lengths[0].largest, maps.lengths.info.value_size) == (70, 8)
     assert set(maps) == {"packets_by_whether", "lengths"}
     assert ("by_length" in maps, "max_length" in live, "min_length" in live) == (False, False, True)
@@ -96,7 +96,7 @@ def test_what_an_older_version_lacks(module: Any, older: Any) -> None:
 
 
 def test_a_program_whose_variables_are_all_static(tmp_path: Path) -> None:
-    """libbpf makes no memory of it that could be mapped."""
+    """libbpf does not make its section mappable."""
     source = tmp_path / "static.bpf.c"
     text = Path(source_of("kernel/skeleton")).read_text()
     source.write_text(text.replace("\n__u32 last_length;", "\nstatic volatile __u32 last_length;"))

@@ -1,4 +1,4 @@
-"""What nodes of the director's lab do besides having interfaces, each in a namespace of its own."""
+"""The services that nodes of the director's lab run, each in a namespace of its own."""
 
 import hashlib
 import os
@@ -74,7 +74,7 @@ def test_a_web_server_is_started_once_and_ended(namespace: str) -> None:
 
 
 def test_a_web_server_inherits_nothing(namespace: str) -> None:
-    """Not the lock, no pipe, no terminal, no folder."""
+    """No lock, no pipe, no terminal, no folder."""
     WEB.start(namespace)
     (process,) = processes(namespace)
     held = {os.readlink(f"/proc/{process}/fd/{number}") for number in os.listdir(f"/proc/{process}/fd")}
@@ -93,14 +93,14 @@ def test_a_web_server_ends_with_the_name_of_its_network(namespace: str) -> None:
         time.sleep(0.02)
 
 
-def test_a_port_that_is_taken(namespace: str) -> None:
+def test_a_port_in_use(namespace: str) -> None:
     refused = pytest.raises(EcbpfError, match="web server real1: Address already in use")
     with inside_namespace(namespace), socket.create_server(("127.0.0.1", 80)), refused:
         WEB.start(namespace)
     assert WEB.problems(namespace) == ["no web server"]
 
 
-def test_marks_are_made_whole_and_made_anew(namespace: str) -> None:
+def test_marks_are_repaired_and_replaced(namespace: str) -> None:
     assert MARKS.problems(namespace) != []
     MARKS.start(namespace)
     MARKS.start(namespace)

@@ -1,6 +1,6 @@
 """The lab for real: namespaces, frames, and an `up` and a `down` killed at every step.
 
-A machine has one lab. These tests take it down first and last, also one that a user had up.
+A machine has one lab. These tests take it down before and after, even if a user had it up.
 """
 
 import json
@@ -51,7 +51,7 @@ def ecbpf(*arguments: str, stdin: str = "", path: str | None = None) -> subproce
 
 
 def ping_server(family: socket.AddressFamily) -> None:
-    """One echo request from the client, and its reply: no second try."""
+    """One echo request from the client, and its reply, without a second try."""
     v6 = family == socket.AF_INET6
     protocol = socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP
     with lab.inside("client"), socket.socket(family, socket.SOCK_RAW, protocol) as raw:
@@ -88,7 +88,7 @@ def test_the_first_ping_after_up_is_answered(family: socket.AddressFamily) -> No
     ping_server(family)
 
 
-def test_up_does_not_wait_a_second_for_the_carrier() -> None:
+def test_up_does_not_wait_for_the_carrier() -> None:
     lab.down()
     start = time.monotonic()
     lab.up()
@@ -162,7 +162,7 @@ def test_status_json() -> None:
     }
 
 
-def test_several_at_once() -> None:
+def test_concurrent_commands() -> None:
     lab.down()
     ups = [subprocess.Popen([*ECBPF, "lab", "up"], stdout=subprocess.DEVNULL) for _ in range(4)]
     assert [up.wait() for up in ups] == [0] * 4
@@ -179,9 +179,9 @@ def test_several_at_once() -> None:
     ],
 )
 def test_killed_at_any_moment(verb: str, calls: str, first: str) -> None:
-    """Kill `verb` at the first, second, ... such moment until it has no more; then `up` or `down`, in turn.
+    """Kill `verb` at the first, second, … such moment until there is no more; then `up` or `down`, in turn.
 
-    `first` differs, so that what is half there after a command meets both.
+    `first` differs, so that each half-done state meets both.
     """
     turns = cycle(["up", "down"] if first == "up" else ["down", "up"])
     for moment, then in zip(count(1), turns, strict=False):
@@ -218,9 +218,9 @@ def test_down_removes_the_pins_of_attached_programs() -> None:
 
 
 @pytest.mark.usefixtures("running")
-def test_exec_is_the_command_for_signals() -> None:
+def test_exec_becomes_the_command_and_gets_its_signals() -> None:
     done = ecbpf("exec", "client", "sh", "-c", "grep SigIgn /proc/self/status; kill -TERM $$")
-    ignored = int(done.stdout.split()[1], 16)  # a bit a signal; the caller may ignore others
+    ignored = int(done.stdout.split()[1], 16)  # one bit per signal; the caller may ignore others
     assert not ignored & (1 << signal.SIGPIPE - 1 | 1 << signal.SIGXFSZ - 1)
     assert done.returncode == -signal.SIGTERM
 
@@ -293,7 +293,7 @@ def test_exec_without_the_director() -> None:
 
 
 @pytest.mark.usefixtures("running")
-def test_inside_comes_back() -> None:
+def test_inside_returns_to_the_namespace_of_before() -> None:
     before = os.readlink("/proc/thread-self/ns/net")
     with pytest.raises(RuntimeError), lab.inside("client"):  # noqa: PT012
         assert os.readlink("/proc/thread-self/ns/net") != before
@@ -303,7 +303,7 @@ def test_inside_comes_back() -> None:
 
 @pytest.fixture
 def reflecting(build: Build) -> Iterator[None]:
-    """The server sends back by XDP_TX; the client's tc gives frames their tags."""
+    """The server sends back by XDP_TX; the client's tc gives frames their VLAN tags."""
     program = build("lab/reflect")
     lab.down()
     lab.up()
@@ -326,14 +326,14 @@ def reflecting(build: Build) -> Iterator[None]:
     ],
 )
 @pytest.mark.usefixtures("reflecting")
-def test_xdp_sees_tags_and_what_it_transmits_arrives(ether_type: bytes) -> None:
+def test_xdp_sees_vlan_tags_and_its_transmitted_frames_arrive(ether_type: bytes) -> None:
     with lab.inside("client"):
         wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
     with wire:
         wire.bind(("eth0", 0))
         wire.settimeout(0.3)
         own, other = wire.getsockname()[4], b"\x02\x00\x00\x00\x00\x01"
-        # One after the other: a stuck frame would come with the next ordinary packet.
+        # One at a time: a stuck frame would come with the next ordinary packet.
         for number in range(20):
             payload = b"reflect me %3d" % number + b"." * 50
             wire.send(other + own + ether_type + payload)
@@ -347,7 +347,7 @@ def test_xdp_sees_tags_and_what_it_transmits_arrives(ether_type: bytes) -> None:
 @pytest.mark.parametrize("receiver", ["server", "client"])
 @FAMILIES
 def test_a_large_transfer_is_in_frames_of_the_wire(family: socket.AddressFamily, receiver: str) -> None:
-    """No frame above the MTU reaches the receiver, and each has its TCP checksum already."""
+    """No frame above the MTU reaches the receiver, and each has its TCP checksum filled in."""
     lab.up()
     size = 1 << 20
     with lab.inside("server"):

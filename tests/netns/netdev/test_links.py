@@ -44,7 +44,7 @@ def test_only_this_namespaces_interfaces(pair: Pair, near: str) -> None:
         sh(f"ip netns del {other}")
 
 
-def test_an_alternative_name_will_do(near: str) -> None:
+def test_an_alternative_name_is_accepted(near: str) -> None:
     sh(f"ip link property add dev {near} altname uplink-a")
     sh(f"ip address add 10.9.0.1/24 dev {near}")
     assert link_of("uplink-a").name == near

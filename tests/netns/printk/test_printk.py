@@ -41,7 +41,7 @@ def test_one_line_per_packet_and_the_packet_goes_on(near: str) -> None:
             assert len(lines(line, 1)) == 1, packet
 
 
-def test_a_kernel_without_vprintk_gets_a_shorter_line(near: str) -> None:
+def test_a_kernel_without_vprintk_prints_a_shorter_line(near: str) -> None:
     class Old(Printk):
         def configure(self, new: Object, interface: str) -> None:
             super().configure(new, interface)

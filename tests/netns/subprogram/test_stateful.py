@@ -69,10 +69,6 @@ BAD_INPUT = {
         64,
         "'length=1': not a setting of the stateful; NAME=VALUE; names: drop_everything_at_once, ",
     ),
-    "set length_of_the_longest=1 length_of_the_longest=2": (
-        64,
-        "'length_of_the_longest=2': length_of_the_longest is given twice; give it once",
-    ),
     "detach": (1, "near0: no stateful in slot 3; attach it: python3 stateful.py attach -i near0"),
     "clear": (1, "near0: no stateful in slot 3; attach it: python3 stateful.py attach -i near0"),
     "serve": (1, "near0: no stateful in slot 3; attach it: python3 stateful.py attach -i near0"),

@@ -1,4 +1,4 @@
-"""The parts of the bench that only calculate."""
+"""The parts of the benchmark that only calculate."""
 
 import json
 from collections.abc import Callable
@@ -73,7 +73,7 @@ def test_select_takes_what_a_row_is_compared_with(pattern: str, expected: list[R
     assert select(ROWS, pattern) == expected
 
 
-def test_figures_are_of_the_floor_just_before() -> None:
+def test_figures_compare_with_the_floor_just_before() -> None:
     floor, ours, peer, eight, _, process = figures(ROWS, SAMPLES)
     assert floor.above is None
     assert floor.measured.median == 10
@@ -123,13 +123,13 @@ def test_machine_says_what_numbers_depend_on() -> None:
     assert all(here.values())
 
 
-def test_busy_share_is_that_of_the_other_cpus() -> None:
+def test_busy_share_counts_the_other_cpus() -> None:
     assert busy_share([(100, 200), (0, 0)], [(190, 300), (50, 100)]) == "30%"
     assert busy_share([], []) == "none"
     assert all(0 <= idle <= ticks for idle, ticks in busy())
 
 
-def test_measure_takes_every_row_once_a_round_and_cleans_up() -> None:
+def test_measure_takes_every_row_once_per_round_and_cleans_up() -> None:
     calls: list[str] = []
 
     def row(name: str) -> Row:
@@ -153,7 +153,7 @@ def test_measure_takes_every_row_once_a_round_and_cleans_up() -> None:
     assert sorted(calls[30:]) == [f"end {name}" for name in "abcdef"]
 
 
-def test_measure_takes_a_row_in_so_many_rounds_as_it_wants() -> None:
+def test_measure_respects_the_rounds_of_a_row() -> None:
     few = Row("s", "few", "", constant(1), limit=1, rounds=2)
     samples = measure([few, Row("s", "all", "", constant(1))], rounds=5, seed=1)
     assert {name: len(each) for name, each in samples.items()} == {"s/few": 2, "s/all": 5}
@@ -181,7 +181,7 @@ def test_rows_whose_tool_is_missing_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("family", [4, 6])
-def test_sources_are_listed_or_not(family: int) -> None:
+def test_hits_are_listed_and_misses_are_not(family: int) -> None:
     rows = prefixes(family, 1000)
     assert len(rows) == 1000
     for make, listed in ((hits, True), (common, True), (near_misses, False), (misses, False)):
@@ -190,7 +190,7 @@ def test_sources_are_listed_or_not(family: int) -> None:
         assert (is_in(rows, sources) == listed).all()
 
 
-def test_peak_is_of_the_process_not_of_this_one() -> None:
+def test_peak_is_that_of_the_child_process() -> None:
     large = bytearray(128 << 20)
     assert 1 < peak(["/bin/true"]) < 64 < len(large) >> 20
 

@@ -1,4 +1,4 @@
-"""python3 -m ecbpf.build: what it writes where, and what it says when it cannot."""
+"""python3 -m ecbpf.build: the files that it writes, and its errors."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ WARNS = "static int unused;\n"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """With a program, one that clang refuses, one that it warns of, and one whose name Python cannot have."""
+    """With a program, one that clang refuses, one that it warns about, and names that Python cannot have."""
     for name, text in {
         "ttl.bpf.c": PROGRAM,
         "broken.bpf.c": "int f( {",
@@ -48,7 +48,7 @@ def build(folder: Path, *words: str, path: str = os.environ["PATH"]) -> subproce
         ("ttl.bpf.c --skeleton --debug", "ttl_bpf.py"),
     ],
 )
-def test_what_is_written(folder: Path, words: str, written: str) -> None:
+def test_the_output_file(folder: Path, words: str, written: str) -> None:
     before = set(os.listdir(folder))
     done = build(folder, *words.split())
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,4 +1,4 @@
-"""Tab completion: the files are what the generator makes, and bash completes what it should."""
+"""Tab completion: the files are what the generator writes, and bash completes what it should."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from tools.completions import FOLDER, generate
 FAKE_INTERFACES = ("lo", "eth0", "eth1", "bond0", "eth0.100", "wan-a")
 
 
-def test_the_files_are_those_of_the_generator() -> None:
+def test_the_files_are_up_to_date() -> None:
     """After a change of a command line: `make completions`."""
     assert {path.name: path.read_text() for path in FOLDER.iterdir()} == generate()
 
@@ -82,8 +82,8 @@ def test_the_command_of_lab_exec() -> None:
     assert "bash" in complete("ecbpf", "lab", "exec", "server", "--", "bas")
 
 
-def test_nothing_is_left_without_an_answer() -> None:
-    """An option whose value the generator does not know how to complete would offer nothing, silently."""
+def test_every_option_value_is_completed() -> None:
+    """An option whose value the generator cannot complete would silently offer nothing."""
     wanted = {"--interface", "-i", "--slot", "--filename"}
     for option in wanted:
         for verb in ("attach", "detach"):

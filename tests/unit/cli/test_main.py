@@ -1,4 +1,4 @@
-"""What every command shares: an error is one line, and its exit status."""
+"""Common to all commands: an error is one line, with its exit status."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""The pages of the documentation lead where they say."""
+"""The links between the pages of the documentation."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The pictures of the documentation are drawn from the sources beside them."""
+"""The pictures in the documentation are drawn from the sources beside them."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def test_every_picture_has_a_source() -> None:
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_a_picture_is_that_of_its_source(source: Path) -> None:
+def test_a_picture_is_drawn_from_its_source(source: Path) -> None:
     """After a change of a .dot file: `make pictures`."""
     svg = source.with_suffix(".svg").read_text()
     assert digest_in(svg) == digest(source.read_text())

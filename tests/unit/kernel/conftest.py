@@ -1,4 +1,4 @@
-"""What the tests of types share."""
+"""Fixtures for the tests of types."""
 
 from collections.abc import Iterator
 

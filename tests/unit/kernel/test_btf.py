@@ -1,4 +1,4 @@
-"""The ctypes that are made of BTF against what the compiler laid out; BTF that is damaged."""
+"""The ctypes made from BTF against the compiler's layout; damaged BTF."""
 
 import ctypes
 import struct
@@ -10,7 +10,7 @@ from ecbpf.kernel import Object
 from ecbpf.kernel.btf import Btf
 
 
-def test_layout_is_the_compilers(types: Object) -> None:
+def test_layout_is_that_of_the_compiler(types: Object) -> None:
     every = types.btf.struct("every")
     assert ctypes.sizeof(every) == types.globals.size_of_every
     members = [name.removeprefix("offset_of_") for name in types.globals if name.startswith("offset_of_")]
@@ -19,7 +19,7 @@ def test_layout_is_the_compilers(types: Object) -> None:
     assert ours == {name: getattr(types.globals, f"offset_of_{name}") for name in members}
 
 
-def test_values_are_the_compilers(types: Object) -> None:
+def test_values_are_those_of_the_compiler(types: Object) -> None:
     every = types.globals.every
     assert (every.first, every.second, every.negative) == (1, 0x1122334455667788, -2)
     assert (every.nested.small, every.nested.large, every.both[1].large) == (2, 3, 7)
@@ -42,7 +42,7 @@ def test_repr_names_every_member(types: Object) -> None:
     assert "middle=-3" in text
     assert "word=67305985" in text
     assert "rest=32766" in text
-    assert "bytes=" not in text  # the union's other face
+    assert "bytes=" not in text  # the union's other member
 
 
 def test_bit_fields_leave_their_neighbours_alone(types: Object) -> None:
@@ -84,7 +84,7 @@ def _read_all(raw: bytes) -> None:
         assert record.detail is not None
 
 
-@pytest.mark.skipif(struct.pack("=H", 1) != b"\x01\x00", reason="a little-endian machine's test")
+@pytest.mark.skipif(struct.pack("=H", 1) != b"\x01\x00", reason="for little-endian machines")
 def test_btf_of_the_other_byte_order_is_refused(types: Object) -> None:
     with pytest.raises(DataError, match="byte order"):
         Btf(b"\xeb\x9f" + types.btf.raw[2:])

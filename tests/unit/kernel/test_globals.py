@@ -1,4 +1,4 @@
-"""Global variables before the load: values, refusals, and no memory of libbpf's behind them."""
+"""Global variables before the load: values, refusals, and memory that outlives libbpf's."""
 
 import gc
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def test_values_outlive_the_object(path: str) -> None:
     assert (globals_.limit, every.second, every.name) == (3, 0x1122334455667788, b"eth0")
 
 
-def test_closed_object_answers_no_pointer(path: str) -> None:
+def test_a_closed_object_has_no_maps(path: str) -> None:
     opened = Object.open(path)
     opened.close()
     opened.close()

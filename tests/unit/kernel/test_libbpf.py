@@ -16,7 +16,7 @@ from ecbpf.kernel.libbpf import lib, recent_messages
 OLDEST = (1, 1, 0)
 FUNCTIONS = sorted(libbpf._PROTOTYPES | libbpf._PLAIN)
 
-# Ours, and theirs; members of another name in C, None for those that it cannot name, bit-fields among them.
+# Ours, the C struct, and members with another name in C, None for those without offset there (bit-fields).
 STRUCTS: list[tuple[Any, str, dict[str, str | None]]] = [
     (libbpf.ObjectOpenOptions, "bpf_object_open_opts", {"unused": None}),
     (libbpf.TestRunOptions, "bpf_test_run_opts", {}),
@@ -67,7 +67,7 @@ def test_an_unknown_function_is_an_error() -> None:
         _ = lib.bpf_no_such_function
 
 
-def test_structs_lie_as_in_the_headers(tmp_path: Path) -> None:
+def test_struct_layouts_equal_the_headers(tmp_path: Path) -> None:
     asserts = []
     for ours, theirs, names in STRUCTS:
         asserts.append(f"_Static_assert(sizeof(struct {theirs}) >= {ctypes.sizeof(ours)}, {theirs!a});")

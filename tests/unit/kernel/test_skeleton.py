@@ -1,4 +1,4 @@
-"""Generated modules: what they declare is what the object has, and a type checker knows it."""
+"""Generated modules: they declare what the object has, and type checkers understand it."""
 
 import ctypes
 import re
@@ -45,7 +45,7 @@ def run(*command: str | Path, cwd: Path = CHECKOUT) -> subprocess.CompletedProce
 
 
 def fits(value: Any, annotation: str, module: Any) -> bool:
-    """Whether a value is of the type that a generated module promises."""
+    """Whether a value has the type that a generated module declares."""
     annotation = annotation.removeprefix("typed.")
     if inner := re.fullmatch(r"Compound\[(.*)\]", annotation):
         return fits(value, inner[1], module)
@@ -80,7 +80,7 @@ def test_enums(module: Any, types: Object) -> None:
         assert getattr(module.TypesBpf, name) is kind
 
 
-def test_what_the_docstrings_say(module: Any, maps: Any) -> None:
+def test_docstrings(module: Any, maps: Any) -> None:
     text = Path(module.__file__).read_text() + Path(maps.__file__).read_text()
     for line in (
         '        limit: int\n        """__u32 limit in .rodata, initially 7."""',
@@ -116,7 +116,7 @@ def test_values_round_trip(module: Any) -> None:
             opened.fixed.limit = -1
 
 
-def test_it_is_the_object_that_the_compiler_made(module: Any, build: Build) -> None:
+def test_the_image_is_the_compiled_object(module: Any, build: Build) -> None:
     path = build("kernel/types")
     assert module.TypesBpf.image() == Path(path).read_bytes()
     with Object.open(path) as file, module.TypesBpf() as opened:
@@ -124,7 +124,7 @@ def test_it_is_the_object_that_the_compiler_made(module: Any, build: Build) -> N
         assert opened.object.program_names == file.program_names
 
 
-def test_an_object_that_somebody_else_opened(module: Any, maps: Any, build: Build) -> None:
+def test_an_object_opened_elsewhere(module: Any, maps: Any, build: Build) -> None:
     with Object.open(build("kernel/types")) as file:
         module.TypesBpf(file).fixed.limit = 12
         assert file.globals.limit == 12
@@ -151,7 +151,7 @@ def test_refusals(module: Any, maps: Any) -> None:
         module.Every()
 
 
-def test_the_module_costs_no_more_than_what_it_stands_on(module: Any) -> None:
+def test_the_module_imports_no_more_than_its_base(module: Any) -> None:
     show = "import sys; print(*sorted(sys.modules))"
     parts = [
         run(sys.executable, "-c", f"import {name}; {show}", cwd=Path(module.__file__).parent).stdout.split()
@@ -161,7 +161,7 @@ def test_the_module_costs_no_more_than_what_it_stands_on(module: Any) -> None:
     assert not {"typing", "dataclasses", "ecbpf.build"} & set(parts[1])
 
 
-# What mypy makes of it. A line is right, or has the part of mypy's message that it gets behind it.
+# What mypy says. A line is correct, or followed by a part of mypy's message about it.
 USE = """\
 from types_bpf import Colour, Every, TypesBpf
 from maps_bpf import Counts, MapsBpf
@@ -214,7 +214,7 @@ def test_mypy_knows_every_name_and_type(module: Any, maps: Any) -> None:
     assert {n: text for n, text in wanted.items() if text not in found.get(n, "")} == {}, done.stdout
 
 
-def test_ruff_has_nothing_to_say(module: Any, maps: Any) -> None:
+def test_ruff_finds_nothing(module: Any, maps: Any) -> None:
     folder = Path(module.__file__).parent
     ruff = [sys.executable, "-m", "ruff"]
     files = [str(path) for where in (OBJECTS, folder) for path in where.glob("*.py") if path.name != "use.py"]
@@ -227,7 +227,7 @@ def test_ruff_has_nothing_to_say(module: Any, maps: Any) -> None:
 # Making it.
 
 
-def test_two_builds_are_alike(module: Any, tmp_path: Path) -> None:
+def test_two_builds_are_identical(module: Any, tmp_path: Path) -> None:
     build_skeleton(source_of("kernel/types"), str(tmp_path / "again.py"))
     assert (tmp_path / "again.py").read_text() == Path(module.__file__).read_text()
 
@@ -249,7 +249,7 @@ char _license[] SEC("license") = "GPL";
 """
 NO_ATTRIBUTE = "no Python attribute can have this name; rename it"
 REFUSED = {
-    "a variable with a name of Python's": (
+    "a variable with a Python keyword as its name": (
         "int from = 1;",
         f"from: {NO_ATTRIBUTE}",
     ),
@@ -261,7 +261,7 @@ REFUSED = {
         "struct a_b { int x; } one = {1}; struct aB { int x; } two = {2};",
         "a_b and aB both become the class AB; rename one",
     ),
-    "a struct of the class's name": (
+    "a struct with the name of the class": (
         "struct wrong_bpf { int x; } one = {1};",
         "wrong.bpf.c and wrong_bpf both become the class WrongBpf; rename one",
     ),
@@ -273,7 +273,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_names_that_cannot_be(case: str, tmp_path: Path) -> None:
+def test_names_that_python_cannot_have(case: str, tmp_path: Path) -> None:
     lines, message = REFUSED[case]
     source, output = tmp_path / "wrong.bpf.c", tmp_path / "wrong.py"
     source.write_text(PROGRAM.format(lines))
@@ -285,7 +285,7 @@ def test_names_that_cannot_be(case: str, tmp_path: Path) -> None:
 
 
 def test_members_and_enumerators_that_python_cannot_name(tmp_path: Path) -> None:
-    """They come with headers that are not the author's: the rest is there."""
+    """They may come from headers of others: only they are left out."""
     source = tmp_path / "odd.bpf.c"
     enum = "enum e { E_ONE, None, __E_MAX } e = 1;"
     source.write_text(PROGRAM.format(f"{enum} struct s {{ int from, to; enum e e; }} s = {{1, 2, 3}};"))

@@ -1,4 +1,4 @@
-"""What goes into maps and globals and comes out: every edge of encode(), decode() and total()."""
+"""Values in maps and globals: every edge case of encode(), decode() and total()."""
 
 import ctypes
 from typing import Any
@@ -71,7 +71,7 @@ BAD: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("ctype", "value"), BAD)
-def test_encode_refuses(ctype: Any, value: Any) -> None:
+def test_encode_refuses_values_that_do_not_fit(ctype: Any, value: Any) -> None:
     with pytest.raises(DataError):
         encode(ctype, value)
 
@@ -121,7 +121,7 @@ def test_decode(types: Object) -> None:
     assert decode((ctypes.c_char * 4)(b"a", b"\0", b"b")) == b"a"
     assert decode(Wide(5, 1)) == 5 + (1 << 64)
     every = types.globals.every
-    assert decode(every) is every  # which has a member called value
+    assert decode(every) is every  # it has a member called value
     assert list(decode((ctypes.c_uint8 * 2)(1, 2))) == [1, 2]
 
 

@@ -1,4 +1,4 @@
-"""One line of a verifier's log, in the format of old and new kernels (live: tests/netns/kernel/test_object.py)."""
+"""The summary of a verifier's log, as old and new kernels write it (live: tests/netns/kernel/test_object.py)."""
 
 import errno
 
@@ -6,7 +6,7 @@ import pytest
 
 from ecbpf.kernel.verifier import VerifierError, summarise
 
-# Linux 6.10 and later: the place stands behind the source line.
+# Linux 6.10 and later: file and line number follow the source line.
 NEW = """\
 0: R1=ctx() R10=fp0
 ; __u8 *data = (void *)(long)ctx->data; @ parse.bpf.c:17
@@ -63,7 +63,7 @@ processed 9 insns (limit 1000000) max_states_per_insn 0 total_states 0 peak_stat
 
 """
 
-# Linux 7.3: the same again as a report.
+# Linux 7.3: followed by a report.
 REPORT = """\
 ; return *count; @ refused.bpf.c:120
 6: (79) r0 = *(u64 *)(r1 +0)

@@ -1,4 +1,4 @@
-"""What needs no namespace: arguments, the data, and the words of a command that fails."""
+"""The parts that need no namespace: arguments, topologies, and errors of failed commands."""
 
 import argparse
 import os
@@ -23,12 +23,12 @@ def parse(*arguments: str) -> argparse.Namespace:
     [
         pytest.param(("exec", "server"), id="no command"),
         pytest.param(("exec", "server", "--"), id="no command after --"),
-        pytest.param(("exec", "server", "-n", "ls"), id="an option that is none"),
+        pytest.param(("exec", "server", "-n", "ls"), id="an unknown option"),
         pytest.param(("exec", "nobody", "ls"), id="no such node"),
         pytest.param(("exec", "server/router", "ls"), id="a node of another lab"),
-        pytest.param(("up", "--vlan", "7"), id="a VLAN where there is none"),
-        pytest.param(("up", "director", "--vlan", "1"), id="the VLAN of what has no tag"),
-        pytest.param(("up", "director", "--vlan", "4095"), id="no VLAN"),
+        pytest.param(("up", "--vlan", "7"), id="a VLAN in the lab without one"),
+        pytest.param(("up", "director", "--vlan", "1"), id="the VLAN of untagged frames"),
+        pytest.param(("up", "director", "--vlan", "4095"), id="not a valid VLAN"),
     ],
 )
 def test_usage_errors(arguments: tuple[str, ...]) -> None:
@@ -56,7 +56,7 @@ def test_a_lab_is_the_server_unless_another_is_named() -> None:
 
 
 @TOPOLOGIES
-def test_every_node_has_an_interface_and_every_interface_an_address_unless_of_a_switch(topology: Topology) -> None:
+def test_every_node_has_an_interface_with_an_address_unless_it_is_a_switch(topology: Topology) -> None:
     for node in topology.nodes:
         interfaces = topology.interfaces_of(node)
         assert interfaces
@@ -65,7 +65,7 @@ def test_every_node_has_an_interface_and_every_interface_an_address_unless_of_a_
 
 
 @TOPOLOGIES
-def test_names_and_addresses_are_given_once(topology: Topology) -> None:
+def test_names_and_addresses_are_unique(topology: Topology) -> None:
     interfaces = [interface for wire in topology.wires for interface in wire]
     names = [(interface.namespace, interface.name) for interface in interfaces]
     addresses = [
@@ -83,7 +83,7 @@ def test_both_labs_can_be_up_at_once() -> None:
     assert len(set(namespaces)) == len(namespaces)
 
 
-def test_a_node_has_a_plain_name_and_one_with_its_lab() -> None:
+def test_a_node_has_a_short_name_and_one_with_its_lab() -> None:
     names = node_names()
     assert len(set(names)) == len(names)
     assert {"server", "client", "real1", "server/client", "director/client", "director/director"} < set(names)

@@ -1,4 +1,4 @@
-"""Gauges to a statsd daemon: real sockets on 127.0.0.1, and a clock that goes as it is told."""
+"""Gauges to a statsd daemon: real sockets on 127.0.0.1, and a clock that the test sets."""
 
 import socket
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from ecbpf.metrics.statsd import LONGEST_PAUSE, Statsd
 
 
 class Clock:
-    """Seconds, which go by when somebody says so."""
+    """Seconds that pass only when a test says so."""
 
     def __init__(self) -> None:
         self.now = 5.0
@@ -26,7 +26,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def port() -> int:
-    """A port that nobody listens at: the kernel answers a datagram to it at once (ECONNREFUSED)."""
+    """A port that nobody listens on: the kernel refuses a datagram to it at once (ECONNREFUSED)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as once:
         once.bind(("127.0.0.1", 0))
         number: int = once.getsockname()[1]
@@ -48,7 +48,7 @@ def _daemon(port: int) -> socket.socket:
 
 
 def _pauses(statsd: Statsd, clock: Clock, gauges: dict[str, int], count: int) -> list[float]:
-    """How long it leaves a daemon alone that is away, once a second being asked to send."""
+    """How long it pauses while the daemon is away, asked to send once per second."""
     found: list[float] = []
     failed_at = None
     while len(found) < count:
@@ -61,7 +61,7 @@ def _pauses(statsd: Statsd, clock: Clock, gauges: dict[str, int], count: int) ->
     return found
 
 
-def test_one_gauge_a_datagram(statsd: Statsd, port: int) -> None:
+def test_one_gauge_per_datagram(statsd: Statsd, port: int) -> None:
     with _daemon(port) as daemon:
         statsd.send({"xdp.filter.ip_drop_count@eth0": 7, "xdp.filter.ip6_drop_count@eth0": 2**64 - 1})
         assert daemon.recv(1500) == b"xdp.filter.ip_drop_count@eth0:7|g"
@@ -78,9 +78,9 @@ _DOUBLING = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, LONGEST_
 @pytest.mark.parametrize(
     "gauges",
     [
-        # The error of the first comes back before the second goes out, as from this very host.
+        # The error for the first comes back before the second goes out, as from this host.
         {"a": 1, "b": 2},
-        # It comes back after all have gone out, as from a host that is some milliseconds away.
+        # It comes back after all have gone out, as from a host some milliseconds away.
         {"a": 1},
     ],
     ids=["near", "far"],
@@ -92,7 +92,7 @@ def test_the_pause_doubles_up_to_ten_minutes(statsd: Statsd, clock: Clock, gauge
 def test_the_pause_doubles_for_several_interfaces_and_a_remote_daemon(
     statsd: Statsd, clock: Clock, port: int
 ) -> None:
-    """The error comes back when the gauges of the second interface have gone out too."""
+    """The error comes back after the gauges of the second interface have gone out too."""
     for pause in (1.0, 2.0, 4.0, 8.0):
         with _daemon(port):
             statsd.send({"a@eth0": 1})
@@ -127,13 +127,13 @@ def test_a_daemon_that_comes_back_is_served_every_time_again(statsd: Statsd, clo
 
 def test_it_never_blocks(statsd: Statsd, clock: Clock, port: int) -> None:
     assert not statsd._socket.getblocking()
-    with _daemon(port):  # which reads nothing
+    with _daemon(port):  # it reads nothing
         statsd._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
         many = {f"{'x' * 1000}{n}": n for n in range(2000)}
         statsd.send(many)
 
 
-def test_no_route_is_a_daemon_that_is_away(clock: Clock) -> None:
+def test_a_missing_route_is_like_an_absent_daemon(clock: Clock) -> None:
     statsd = Statsd("255.255.255.255", 8125, clock=clock)  # a broadcast: EACCES for such a socket, in connect()
     assert _pauses(statsd, clock, {"a": 1}, 3) == [1.0, 2.0, 4.0]
     statsd.close()

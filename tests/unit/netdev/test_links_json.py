@@ -1,4 +1,4 @@
-"""Interfaces as `ip -json -details link show` of iproute2 6.1 tells them: VLANs, bonds, bridges."""
+"""Interfaces as `ip -json -details link show` of iproute2 6.1 prints them: VLANs, bonds, bridges."""
 
 import json
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from ecbpf.errors import DataError
 from ecbpf.netdev.links import NetLink, egress_of, links_in
 
-# Cut down to some of the fields that the kernel tells of each.
+# Reduced to some of the fields.
 RECORDS: list[dict[str, Any]] = json.loads("""[
 {"ifindex":1,"ifname":"lo","link_type":"loopback","address":"00:00:00:00:00:00","num_rx_queues":1},
 {"ifindex":2,"ifname":"eth0","flags":["BROADCAST","UP"],"mtu":1500,"master":"bond0","link_type":"ether",
@@ -66,11 +66,11 @@ def _mac(last: int) -> bytes:
     ],
     ids=lambda link: link.name,
 )
-def test_what_an_interface_is_made_of(link: NetLink) -> None:
+def test_links_are_read(link: NetLink) -> None:
     assert LINKS[link.name] == link
 
 
-def test_all_are_there_in_the_kernels_order() -> None:
+def test_all_links_are_there_in_the_order_of_the_kernel() -> None:
     assert [link.ifindex for link in LINKS.values()] == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16]
 
 
@@ -89,7 +89,7 @@ def test_all_are_there_in_the_kernels_order() -> None:
         ("tunl0", (15, 0)),
     ],
 )
-def test_how_packets_of_an_interface_leave(interface: str, egress: tuple[int, int]) -> None:
+def test_egress_interface_and_vlan(interface: str, egress: tuple[int, int]) -> None:
     assert egress_of(interface, LINKS) == egress
 
 

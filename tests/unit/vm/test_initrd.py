@@ -1,4 +1,4 @@
-"""The archive that a guest boots from, as another program reads it."""
+"""The archive that a guest boots from, read by another program."""
 
 import os
 import subprocess
@@ -24,7 +24,7 @@ def test_the_archive_unpacks_to_its_input(tmp_path: Path) -> None:
     assert os.stat(tmp_path / "folder").st_mode & 0o777 == 0o750
 
 
-def test_a_device_is_one() -> None:
+def test_a_device_is_archived_as_a_device() -> None:
     archive = cpio([File("console", 0o020600, device=(5, 1))])
     assert archive[78:94] == b"0000000500000001"
     shown = subprocess.run(["busybox", "cpio", "-tv"], input=archive, capture_output=True, check=True)

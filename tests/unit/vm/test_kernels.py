@@ -1,4 +1,4 @@
-"""Which kernel is meant, where it lies, and the words if it does not."""
+"""Which kernel a name means, where it is kept, and the error if it is missing."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_a_kernel_that_was_not_fetched(cache: Path) -> None:
     assert str(raised.value) == f"kernel 5.10: not in {cache}; make kernels KERNELS=5.10"
 
 
-def test_a_kernel_that_nobody_knows() -> None:
+def test_an_unknown_kernel() -> None:
     with pytest.raises(UsageError, match=r"kernel 2\.4: unknown; there are 5\.10, 6\.1-cloud"):
         find_kernel("2.4")
 
@@ -60,11 +60,11 @@ def test_the_highest_version_is_taken_by_number() -> None:
     assert highest(names, KERNELS["5.10"].package) is None
 
 
-def test_a_mirror_out_of_reach(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the cache has is used without asking; what it has not is one line."""
+def test_an_unreachable_mirror(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels in the cache are used without asking the mirror; others give a one-line error."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     unpacked(cache, "5.10", "boot/vmlinuz-1.2-x")
     assert fetch(find_kernel("5.10"), missing_only=True).release == "1.2-x"
-    with pytest.raises(EcbpfError, match=r"^apt-get update: Failed to fetch .*; is the mirror in reach\?$"):
+    with pytest.raises(EcbpfError, match=r"^apt-get update: Failed to fetch .*; is the mirror reachable\?$"):
         fetch(find_kernel("5.10"))
     assert find_image(find_kernel("5.10")).release == "1.2-x"

@@ -1,4 +1,4 @@
-"""From what pytest says in a guest to the table at the end."""
+"""From pytest's outcomes in a guest to the table at the end."""
 
 import os
 import subprocess

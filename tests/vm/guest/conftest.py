@@ -12,7 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Outside they would load modules into somebody's machine."""
+    """Elsewhere they would load modules into a real machine."""
     if "ECBPF_GUEST" not in os.environ:
         for item in items:
             if item.path.is_relative_to(HERE):

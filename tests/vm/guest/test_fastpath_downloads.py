@@ -1,4 +1,4 @@
-"""Downloads by a VIP are the same whatever becomes of the fast path: 216 of them, over all cases."""
+"""Downloads by a VIP are correct whatever happens to the fast path: 216 of them, over all cases."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +47,7 @@ def _reloaded_in_the_middle(fastpath: FastPath, stack: ExitStack) -> Act | None:
     fastpath.load()
 
     def reload(running: Sequence[Running]) -> None:
-        """No flow goes back to IPVS for it."""
+        """Reload the fast path, for which no flow goes back to IPVS."""
         before = [fastpath.flow(each.port) for each in running]
         fastpath.load()
         after = [fastpath.flow(each.port) for each in running]
@@ -85,8 +85,8 @@ CASES = {
 
 @FAMILIES
 @pytest.mark.parametrize("case", CASES)
-def test_downloads_are_right_and_undisturbed(fastpath: FastPath, case: str, family: int) -> None:
-    """Right bytes; no RST, no error; and no more sent again than IPVS alone does."""
+def test_downloads_are_complete_and_undisturbed(fastpath: FastPath, case: str, family: int) -> None:
+    """Correct bytes; no RST, no error; and no more retransmissions than with IPVS alone."""
     with ExitStack() as stack:
         act = CASES[case](fastpath, stack)
         before, start = tcp_counts(*ENDS), time.monotonic()
@@ -97,9 +97,9 @@ def test_downloads_are_right_and_undisturbed(fastpath: FastPath, case: str, fami
     took = f"{len(BATCH_SIZES)} downloads, {time.monotonic() - start:.1f} s"
     print(f"{case}: {took}, {again} of {sent} sent again, {timeouts} timeouts")
     assert trouble(before, after) == {}
-    # Whoever has to wait for an emulated CPU sends again: IPVS alone a few, and once in a while a window.
+    # Waiting for an emulated CPU causes retransmissions: a few with IPVS alone, now and then a whole window.
     assert again <= 20 + sent // 50
-    # ACKs that get lost are not seen otherwise: the bytes come right, in many times the time.
+    # Lost ACKs do not show otherwise: the bytes are correct, but take many times as long.
     assert timeouts <= 10
 
 

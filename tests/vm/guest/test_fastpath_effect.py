@@ -1,4 +1,4 @@
-"""What goes past IPVS, by IPVS's own counters and by ours; and how much faster that is."""
+"""How much goes past IPVS, by IPVS's own counters and by ours; and how much faster that is."""
 
 from collections.abc import Iterator
 
@@ -23,12 +23,12 @@ def fastpath(director: Topology) -> Iterator[FastPath]:
 
 
 def upload(vip: str) -> tuple[float, int]:
-    """An upload by iperf3: Mbit/s, and segments that were sent again. Nothing was wrong with any packet."""
+    """An upload by iperf3: Mbit/s, and retransmitted segments. Asserts that no packet was wrong."""
     before = tcp_counts(*ENDS)
     own = tcp_counts("director/director")
     with iperf_servers(vip):
         said = iperf(vip, "-t", str(SECONDS))
-    # An iperf3 server ends with data of its client unread, and so by a RST; but not the director.
+    # An iperf3 server ends with data of its client unread, and so with a RST; the director sends none.
     wrong = trouble(before, tcp_counts(*ENDS)).keys() - {"OutRsts", "EstabResets"}
     assert not wrong
     assert trouble(own, tcp_counts("director/director")) == {}
@@ -36,8 +36,8 @@ def upload(vip: str) -> tuple[float, int]:
 
 
 @FAMILIES
-def test_an_upload_stands_still_in_ipvs(fastpath: FastPath, vip: str) -> None:
-    """The client's packets are all there are on the director: 98% of them or more pass IPVS by."""
+def test_an_upload_passes_ipvs_by(fastpath: FastPath, vip: str) -> None:
+    """Only the client's packets cross the director: at least 98% of them pass IPVS by."""
     alone, again_alone = upload(vip)
     fastpath.load()
     ipvs, ours = inbound_packets(vip), fastpath.counts()
@@ -52,8 +52,8 @@ def test_an_upload_stands_still_in_ipvs(fastpath: FastPath, vip: str) -> None:
 
 
 @FAMILIES
-def test_a_download_stands_still_in_ipvs(fastpath: FastPath, vip: str) -> None:
-    """Of its ACKs IPVS gets the first ten, and one per second."""
+def test_the_acks_of_a_download_pass_ipvs_by(fastpath: FastPath, vip: str) -> None:
+    """IPVS gets the first ten ACKs, and then one per second."""
     fastpath.load()
     ipvs, ours = inbound_packets(vip), fastpath.counts()
     with iperf_servers(vip):
@@ -76,7 +76,7 @@ def test_monitoring_leaves_all_to_ipvs(fastpath: FastPath, vip: str) -> None:
     seen = counts["tcp_pkts"] - ours["tcp_pkts"]
     print(f"{seen} packets, {by_ipvs} of them by IPVS")
     assert by_ipvs == seen
-    assert counts["total_bypassed_pkts"] - ours["total_bypassed_pkts"] >= 0.9 * seen  # would have been
+    assert counts["total_bypassed_pkts"] - ours["total_bypassed_pkts"] >= 0.9 * seen  # diverted if not monitoring
 
 
 @FAMILIES
@@ -91,12 +91,12 @@ def test_datagrams_with_udp_on(fastpath: FastPath, vip: str) -> None:
     print(f"{past} datagrams of {sent} past IPVS, {by_ipvs} packets by it")
     assert past >= 0.95 * sent
     assert by_ipvs < 100
-    # Some are: a reader that waits for an emulated CPU lets its socket run full.
+    # Some are lost: the socket of a reader that waits for an emulated CPU runs full.
     assert said["end"]["sum"]["lost_packets"] <= sent // 4
 
 
 @PLAIN
-def test_packets_a_second_beside_ipvs_alone(fastpath: FastPath) -> None:
+def test_packets_per_second_beside_ipvs_alone(fastpath: FastPath) -> None:
     """For information: the sender is on the same emulated CPUs."""
     vip = MARKED_VIP[0]
     for _ in range(3):

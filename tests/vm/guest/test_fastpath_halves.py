@@ -1,4 +1,4 @@
-"""The fast path by halves, and taken away under way: what is not sure goes by IPVS, and comes right."""
+"""Half a fast path, or one taken off during a download: unconfirmed flows go by IPVS, and arrive correctly."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +15,7 @@ from tests.vm.lab.variants import PLAIN
 
 FAMILIES = pytest.mark.parametrize("family", [0, 1], ids=["ipv4", "ipv6"])
 SIZE = 8_000_000
-LONG = 60_000_000  # a quarter of a minute of crawling
+LONG = 60_000_000  # a quarter of a minute at slow speed
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_taken_off_in_the_middle(fastpath: FastPath, part: str, family: int) -> 
     def act(running: Sequence[Running]) -> None:
         taken_off: Callable[[], None] = getattr(fastpath, part)
         taken_off()
-        if part == "unload_egress":  # three samples long it goes by what it knew
+        if part == "unload_egress":  # for three samples it uses the flows that it knew
             time.sleep(4)
 
     run_batch((VIP[family], MARKED_VIP[family]), act)
@@ -57,7 +57,7 @@ def test_taken_off_in_the_middle(fastpath: FastPath, part: str, family: int) -> 
 
 
 @PLAIN
-def test_ingress_alone_notices_that_nobody_confirms(fastpath: FastPath) -> None:
+def test_ingress_alone_stops_diverting_unconfirmed_flows(fastpath: FastPath) -> None:
     fastpath.load()
     running = Running(VIP[0], LONG)
     try:
@@ -81,7 +81,7 @@ def test_ingress_alone_notices_that_nobody_confirms(fastpath: FastPath) -> None:
 @PLAIN
 @pytest.mark.parametrize("vip", [VIP, MARKED_VIP], ids=["address", "mark"])
 def test_a_server_deleted_and_back(fastpath: FastPath, vip: tuple[str, str], family: int) -> None:
-    """IPVS drops what it sends nowhere, and goes on when the server is there again. So does the fast path."""
+    """IPVS drops packets for a deleted server, and continues when it is back. So does the fast path."""
     fastpath.load()
     running = Running(vip[family], SIZE)
     try:

@@ -1,4 +1,4 @@
-"""A connection that IPVS has forgotten: ingress's own RST ends it in a real Linux client, with the first one."""
+"""A connection that IPVS has forgotten: the first RST of the ingress program ends it in a real Linux client."""
 
 import contextlib
 import http.client
@@ -28,7 +28,7 @@ def fastpath(director: Topology) -> Iterator[FastPath]:
 
 @contextlib.contextmanager
 def forgotten(vip: str, port: int) -> Iterator[None]:
-    """For the block, IPVS expires connections of a server that is gone, and the one of this port is."""
+    """For the block, IPVS expires connections to deleted servers, and the server of this connection is deleted."""
     setting = "net.ipv4.vs.expire_nodest_conn"
     run_in(DIRECTOR, "sysctl", "-qw", f"{setting}=1")
     rule = remove_server(vip, port)
@@ -45,7 +45,7 @@ def ask(connection: http.client.HTTPConnection) -> None:
 
 
 def ask_on(connection: http.client.HTTPConnection) -> None:
-    """Ask five times a second. Raises what ends the connection, if anything does in good time."""
+    """Send a request five times per second. Raises the error that ends the connection, if one does in time."""
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         ask(connection)
@@ -55,7 +55,7 @@ def ask_on(connection: http.client.HTTPConnection) -> None:
 @PLAIN
 @pytest.mark.parametrize("vip", [*VIP, *MARKED_VIP])
 def test_the_first_rst_of_ingress_ends_a_connection(fastpath: FastPath, vip: str) -> None:
-    """Those of the director's own stack are all dropped, so that it is ingress's that the client gets."""
+    """All RSTs of the director's own stack are dropped, so that the client gets that of the ingress program."""
     fastpath.load(limit_rates=True, max_resets_pps=0)
     connection = http.client.HTTPConnection(vip, 80, timeout=5)
     with lab.inside(CLIENT):
@@ -76,8 +76,8 @@ def test_the_first_rst_of_ingress_ends_a_connection(fastpath: FastPath, vip: str
 
 @PLAIN
 @pytest.mark.parametrize("vip", [VIP[0], MARKED_VIP[1]])
-def test_the_stack_s_own_rst_passes(fastpath: FastPath, vip: str) -> None:
-    """Without limits it is as with IPVS alone: the first RST to the client is the director's stack's."""
+def test_the_rst_of_the_stack_passes(fastpath: FastPath, vip: str) -> None:
+    """Without limits, as with IPVS alone, the first RST to the client comes from the director's stack."""
     fastpath.load()
     connection = http.client.HTTPConnection(vip, 80, timeout=5)
     with lab.inside(CLIENT):

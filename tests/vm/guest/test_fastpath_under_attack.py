@@ -1,6 +1,7 @@
-"""Attacks beside a download: they leave no trace in the table of flows, and the download does not notice.
+"""Attacks beside a download: they leave no trace in the flow table, and do not disturb the download.
 
-After the downloads, by name: servers answer SYNs for a minute after a flood, which would count as sent again.
+The file's name puts it after the downloads: servers answer SYNs for a minute after a flood, which would count as
+retransmissions.
 """
 
 import os
@@ -29,7 +30,7 @@ def fastpath(director: Topology) -> Iterator[FastPath]:
 @pytest.mark.parametrize("vip", [VIP[0], MARKED_VIP[1]])
 @pytest.mark.parametrize("flags", [ACK, SYN], ids=["ACKs", "SYNs"])
 def test_random_packets_create_no_flow_and_evict_none(fastpath: FastPath, vip: str, flags: int) -> None:
-    """IPVS answers ACKs of no connection by RSTs, and sends SYNs on; neither is a flow."""
+    """IPVS answers ACKs without a connection by RSTs, and forwards SYNs; neither makes a flow."""
     fastpath.load()
     size = 3_000_000
     running = Running(vip, size)
@@ -44,7 +45,7 @@ def test_random_packets_create_no_flow_and_evict_none(fastpath: FastPath, vip: s
     assert {flow.client_port for flow in then} == {flow.client_port for flow in known} == {running.port}
     arrived = after["tcp_pkts"] - before["tcp_pkts"]
     print(f"{arrived} packets, {PACKETS} of them random")
-    assert arrived > PACKETS // 2  # no wire of the lab waits for who is slower
+    assert arrived > PACKETS // 2  # no wire of the lab waits for a slow receiver
     assert after["lru_alloc_nonsyns"] == before["lru_alloc_nonsyns"]
     if flags == SYN:
         assert after["lru_miss_out_syn"] - before["lru_miss_out_syn"] >= 0.9 * min(arrived, PACKETS)

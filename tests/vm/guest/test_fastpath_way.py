@@ -1,4 +1,4 @@
-"""Ways that a packet can take past IPVS, and packets that IPVS does not send: routed ones."""
+"""The ways that a packet can take past IPVS, and packets that are routed instead of sent by IPVS."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def fastpath(director: Topology) -> Iterator[FastPath]:
 
 
 def past_ipvs(fastpath: FastPath, host: str) -> int:
-    """How many packets of a download from `host` pass IPVS by; it is right, and undisturbed."""
+    """How many packets of a download from `host` pass IPVS by; asserts that it is correct and undisturbed."""
     counts, tcp = fastpath.counts(), tcp_counts(*ENDS)
     check(download(host, f"bytes/{SIZE}"), SIZE)
     assert trouble(tcp, tcp_counts(*ENDS)) == {}
@@ -34,7 +34,7 @@ def past_ipvs(fastpath: FastPath, host: str) -> int:
 
 
 @FAMILIES
-def test_by_redirect_and_with_a_lower_ttl(fastpath: FastPath, family: int) -> None:
+def test_redirect_with_a_decremented_ttl(fastpath: FastPath, family: int) -> None:
     fastpath.load(redirect=True, decrement_ttl=True)
     assert past_ipvs(fastpath, VIP[family]) > 20
 
@@ -60,7 +60,7 @@ def test_the_right_vlan_by_its_number(fastpath: FastPath, family: int) -> None:
 
 @contextmanager
 def by_the_director(host: str) -> Iterator[None]:
-    """For the block, what the router has for a real server itself goes by the director."""
+    """For the block, the router sends packets for a real server's own address by the director."""
     prefix, via = (f"{host}/128", "fd00:58::10") if ":" in host else (f"{host}/32", "192.168.58.10")
     run_in(ROUTER, "ip", "route", "add", prefix, "via", via)
     try:

@@ -1,4 +1,4 @@
-"""The guest is what the tests beside this one take it for."""
+"""The guest is as the tests beside this one assume."""
 
 import os
 import subprocess
@@ -9,14 +9,14 @@ from tests.vm.machine import CPUS
 
 
 def run(*command: str) -> str:
-    """Run what must succeed; returns what it prints."""
+    """Run a command that must succeed; returns its output."""
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def mounted(folder: str) -> tuple[str, str]:
-    """The type and the options of what is mounted there."""
+    """The type and options of the file system mounted there."""
     with open("/proc/self/mounts", encoding="utf-8") as file:
         found = {fields[1]: (fields[2], fields[3]) for fields in map(str.split, file)}
     return found[folder]
@@ -51,7 +51,7 @@ def test_a_file_system_is_mounted(folder: str, kind: str) -> None:
 
 
 def test_the_checkout_can_be_written() -> None:
-    """Here: that the machine keeps its own is in tests/vm/host."""
+    """In the guest; tests/vm/host tests that the machine's own files stay as they are."""
     assert mounted("/")[0] == "overlay"
     with open("README.md", "a", encoding="utf-8") as file:
         file.write("more\n")
@@ -62,7 +62,7 @@ def test_the_checkout_can_be_written() -> None:
 def test_ipvs_balances_in_a_namespace() -> None:
     run("ip", "netns", "add", "director")
     try:
-        # A real server has to be on the way somewhere.
+        # A real server needs a route.
         run("ip", "-n", "director", "link", "add", "dummy0", "up", "type", "dummy")
         run("ip", "-n", "director", "address", "add", "192.0.2.2/24", "dev", "dummy0")
         inside = ("ip", "netns", "exec", "director", "ipvsadm")

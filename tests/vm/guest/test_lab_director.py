@@ -1,4 +1,4 @@
-"""The director's lab: what is sent to a VIP passes IPVS to a real server, and the reply gets to the client."""
+"""The director's lab: packets to a VIP reach a real server through IPVS, and replies reach the client."""
 
 import os
 import signal
@@ -47,7 +47,7 @@ def test_a_service_by_mark_keeps_a_client_at_a_server(director: Topology, vip: s
 
 
 @VIPS
-def test_udp(director: Topology, vip: str) -> None:
+def test_udp_by_the_vip(director: Topology, vip: str) -> None:
     family = socket.AF_INET6 if ":" in vip else socket.AF_INET
     with lab.inside("director/client"), socket.socket(family, socket.SOCK_DGRAM) as client:
         client.settimeout(5)
@@ -57,7 +57,7 @@ def test_udp(director: Topology, vip: str) -> None:
 
 
 def test_only_packets_to_servers_have_the_vlan_tag(director: Topology) -> None:
-    """The frames on its interface: as clients' packets come, and as they go on."""
+    """The frames on the director's interface: clients' packets as they arrive and as they leave."""
     vlans = [vlan.vlan_id for interface in director.wires[2] for vlan in interface.vlans]
     with lab.inside("director"):
         wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
@@ -79,7 +79,7 @@ def test_only_packets_to_servers_have_the_vlan_tag(director: Topology) -> None:
     assert seen == {True: {b"\x08\x00\x45\x00"}, False: {tagged}}
 
 
-# What does not hide another's trace is done at once: a repair takes a quarter of a minute.
+# Damage that does not hide other damage is done at once: a repair takes a quarter of a minute.
 DAMAGES = {
     f"ip netns exec {DIRECTOR} ipvsadm -D -t {VIP[0]}:80": f"director: IPVS lacks -t {VIP[0]}:80",
     f"ip netns exec {DIRECTOR} nft flush ruleset": "director: nft has no table",
@@ -136,7 +136,7 @@ ECBPF = [sys.executable, "-c", "import sys; from ecbpf.cli.main import main; sys
 
 @PLAIN
 def test_a_client_of_each_lab(director: Topology) -> None:
-    """Alone, the director's is `client`; beside the other's lab, `director/client`."""
+    """The director's client is `client` alone, and `director/client` beside the other lab."""
 
     def addresses(node: str) -> str:
         command = [*ECBPF, "lab", "exec", node, "--", "ip", "-br", "address", "show", "dev", "eth0"]
@@ -154,7 +154,7 @@ def test_a_client_of_each_lab(director: Topology) -> None:
 
 @PLAIN
 def test_killed_while_it_goes_up(director: Topology) -> None:
-    """Whatever is half there, `up` completes or `down` takes away."""
+    """Whatever is half done, `up` completes or `down` removes."""
     try:
         for moment in (9, 30):
             lab.down(director)

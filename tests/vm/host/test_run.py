@@ -1,4 +1,4 @@
-"""The command line that runs a command in a guest: what comes out of it, and what is left of it."""
+"""The command line that runs a command in a guest: its output, and what it leaves behind."""
 
 import os
 import signal
@@ -23,13 +23,13 @@ def started_by(process: int) -> list[int]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where a run puts its temporary files: there are none left after it."""
+    """The folder for temporary files of a run; none may be left after it."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     yield tmp_path
     assert list(tmp_path.glob("ecbpf-*")) == []
 
 
-def test_a_command_is_as_if_it_ran_here(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_command_behaves_as_if_run_here(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     share = tmp_path_factory.mktemp("share")
     (share / "in").write_text("given")
     kept = folder / "kept"

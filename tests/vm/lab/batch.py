@@ -1,4 +1,4 @@
-"""A batch of downloads, small and big, some of them under way when something happens to the director."""
+"""A batch of small and big downloads, some of them running when something happens to the director."""
 
 import threading
 import time
@@ -14,11 +14,11 @@ BATCH_SIZES = (*_BIG, *_SMALL)
 
 _QUARTER = 4
 _PIECE = 1 << 16
-_CRAWL = 0.02  # seconds between two pieces, while what is to happen has not
+_CRAWL = 0.02  # seconds between two pieces, until it has happened
 
 
 class Running:
-    """A download of /bytes/`size` that goes on by itself: slowly from its first quarter on, until let go."""
+    """A download of /bytes/`size` in a thread: from its first quarter on slow, until it is let go."""
 
     def __init__(self, vip: str, size: int) -> None:
         self.vip, self.size = vip, size
@@ -46,7 +46,7 @@ class Running:
         self._begun.wait()
 
     def finish(self) -> Download:
-        """Let it go on at full speed, and wait for the end. Raises what broke it."""
+        """Continue at full speed, and wait for the end. Raises the error that broke it."""
         self._let_go.set()
         self._thread.join()
         if isinstance(self._result, Exception):
@@ -56,7 +56,7 @@ class Running:
 
 
 def check(got: Download, size: int) -> None:
-    """All of it came, and came right."""
+    """Assert that all of it came, and correctly."""
     assert got.size == size
     assert got.sha256 == expected(size)
 
@@ -64,7 +64,7 @@ def check(got: Download, size: int) -> None:
 def run_batch(vips: Sequence[str], act: Callable[[Sequence[Running]], object] | None = None) -> None:
     """Downloads of BATCH_SIZES, of the VIPs in turn; act: called in the middle of the big ones.
 
-    Raises AssertionError if one is not right, and what breaks one.
+    Raises AssertionError if one is not correct, and the error that breaks one.
     """
     running = [Running(vips[number % len(vips)], size) for number, size in enumerate(_BIG)]
     try:

@@ -1,4 +1,4 @@
-"""Downloads by the client of the director's lab, which a test can act in the middle of."""
+"""Downloads by the client of the director's lab, during which a test can act."""
 
 import hashlib
 import http.client
@@ -27,7 +27,7 @@ def expected(size: int) -> str:
 
 @dataclass(frozen=True)
 class Download:
-    """What came: its first kilobyte, size and digest, and how long it took."""
+    """The result: the first kilobyte, size and digest, and the time that it took."""
 
     body: bytes
     size: int
@@ -36,7 +36,7 @@ class Download:
 
 
 class open_download:  # noqa: N801
-    """A download that has begun: its answer's head is there. `finish()` takes the rest."""
+    """A download that has begun: the header of the answer has come. `finish()` reads the rest."""
 
     def __init__(self, vip: str, path: str) -> None:
         self._start = time.monotonic()
@@ -56,7 +56,7 @@ class open_download:  # noqa: N801
         return int(self._connection.sock.getsockname()[1])
 
     def read(self, size: int) -> int:
-        """Take up to `size` bytes more; returns how many came, fewer only at the end."""
+        """Read up to `size` bytes more; returns how many came, fewer only at the end."""
         taken = 0
         while taken < size and (piece := self._answer.read(min(_PIECE, size - taken))):
             self._digest.update(piece)
@@ -66,7 +66,7 @@ class open_download:  # noqa: N801
         return taken
 
     def finish(self) -> Download:
-        """Take what is left."""
+        """Read the rest."""
         while self.read(_PIECE):
             pass
         self._connection.close()

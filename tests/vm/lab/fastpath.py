@@ -1,4 +1,4 @@
-"""The fast path of the director's lab, as its operator handles it."""
+"""The fast path of the director's lab, used as by an operator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ _NIC = "eth0"
 
 
 class FastPath:
-    """Loads it on the director, and reads what it says; it is on no interface at first."""
+    """Loads it on the director, and reads its counts and flows; it is not loaded at first."""
 
     def __init__(self, topology: Topology) -> None:
         (nic,) = (end for wire in topology.wires for end in wire if end.node.runs_ecbpf)
@@ -40,12 +40,12 @@ class FastPath:
             detach_fastpath()
 
     def unload_ingress(self) -> None:
-        """Leave egress alone there, as no command of its does."""
+        """Leave only egress there, as no `ecbpf` command does."""
         with lab.inside("director/director"):
             empty(_NIC, SLOT)
 
     def unload_egress(self) -> None:
-        """Leave ingress alone there, as no command of its does."""
+        """Leave only ingress there, as no `ecbpf` command does."""
         with lab.inside("director/director"), locked():
             for interface in egress_interfaces(EGRESS):
                 take_off_egress(interface, EGRESS)
@@ -73,7 +73,7 @@ class FastPath:
 
 @contextmanager
 def fast_path(topology: Topology) -> Iterator[FastPath]:
-    """A root array on the director for the block, and whatever the block loads taken off at its end."""
+    """A root array on the director for the block; at its end whatever the block loaded is taken off."""
     with lab.inside("director/director"):
         attach(_NIC)
     found = FastPath(topology)

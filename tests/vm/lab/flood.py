@@ -1,4 +1,4 @@
-"""Packets of connections that there are not, as an attack sends them, by the client of the director's lab."""
+"""Packets that belong to no connection, as in an attack, sent by the client of the director's lab."""
 
 import random
 import socket
@@ -15,7 +15,7 @@ __all__ = ["ACK", "SYN", "flood"]
 SYN, ACK = 0x02, 0x10
 _BURST = 32  # a wire of the lab holds 256 packets
 _ROUTER = "ecbpf-director-router"
-# Replies to these go back to the client, which has no such address: they end there.
+# Replies to these go to the client, which drops them: it has no such address.
 _SOURCES = ("10.0.0.0/8", "192.168.57.20"), ("fd10::/16", "fd00:57::20")
 
 
@@ -48,7 +48,7 @@ def _mac_of_the_router() -> bytes:
 
 
 def _packet(vip: str, flags: int, draw: random.Random) -> bytes:
-    """Ethernet's type and all that follows it."""
+    """The EtherType and all that follows it."""
     tail = struct.pack("!IIBBH", draw.getrandbits(32), draw.getrandbits(32), 5 << 4, flags, 1000)
     ports = struct.pack("!HH", draw.randrange(1024, 65536), 80)
     if ":" in vip:

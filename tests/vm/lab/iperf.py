@@ -31,7 +31,7 @@ def iperf_servers(vip: str) -> Iterator[None]:
 
 
 def iperf(vip: str, *arguments: str) -> dict[str, Any]:
-    """What `iperf3 -c VIP ARGUMENTS --json` says; it ended well."""
+    """The output of `iperf3 -c VIP ARGUMENTS --json`, which must succeed."""
     with lab.inside(CLIENT):
         done = subprocess.run(
             ["iperf3", "-c", vip, "--json", *arguments], check=False, capture_output=True, text=True, timeout=60

@@ -1,4 +1,4 @@
-"""What IPVS of the director's lab counts and has, and what its operator does to it."""
+"""Counters, services and connections of IPVS in the director's lab, and what an operator changes in them."""
 
 import time
 from collections.abc import Iterator
@@ -46,12 +46,12 @@ def servers_of(vip: str) -> list[str]:
 
 
 def inbound_packets(vip: str) -> int:
-    """The packets that IPVS itself has forwarded for a VIP until now; takes the time that it takes to know."""
-    # IPVS adds its CPUs' counts up every two seconds (estimation_timer()), and tells the sums.
+    """The packets that IPVS itself has forwarded for a VIP until now; waits until IPVS has added them up."""
+    # IPVS adds up its per-CPU counts every two seconds (estimation_timer()), and shows the sums.
     time.sleep(2.5)
     kind, name, *flag = key_of(vip)
     head = [{"-t": "TCP", "-f": "FWM"}[kind], name, *(["IPv6"] if flag else [])]
-    # Asked for one service alone, ipvsadm 1.31 says that nothing was counted if it is an IPv6 one.
+    # Asked for a single IPv6 service, ipvsadm 1.31 shows zeros.
     for line in run_in(DIRECTOR, "ipvsadm", "-Ln", "--stats", "--exact").splitlines():
         words = line.split()
         if words[:-5] == head:
@@ -69,7 +69,7 @@ def server_of(port: int) -> str:
 
 
 def _server_for(vip: str, port: int) -> str:
-    """The same as a service's own list has it: a service by mark takes all ports."""
+    """The same as listed in the service: a service by mark takes all ports."""
     address = server_of(port).rpartition(":")[0]
     return next(server for server in servers_of(vip) if server.startswith(f"{address}:"))
 
@@ -93,6 +93,6 @@ def remove_server(vip: str, port: int) -> tuple[str, ...]:
 
 
 def restore(*rule: str) -> None:
-    """A server's weight 1 again; where it was deleted, it is added."""
+    """Give a server weight 1 again; a deleted one is added."""
     listed = any((*service, "-r", server) == rule[:-1] for service, server in services())
     run_in(DIRECTOR, "ipvsadm", "-e" if listed else "-a", *rule, "-w", "1")

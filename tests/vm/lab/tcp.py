@@ -1,4 +1,4 @@
-"""What the TCP of a node has counted: /proc/net/snmp and /proc/net/netstat."""
+"""The TCP counters of a node: /proc/net/snmp and /proc/net/netstat."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from ecbpf import lab
 
 __all__ = ["ENDS", "tcp_counts", "trouble"]
 
-# Who has an end of the downloads' connections, and who would answer for packets that IPVS did not take.
+# The ends of the downloads' connections, and the director, which would answer packets that IPVS did not take.
 ENDS = ("director/client", "director/real1", "director/real2", "director/director")
 
-# Of a connection that went as it should, and that both ends have closed, there is none of these.
+# A connection without errors, closed by both ends, increments none of these.
 _TROUBLE = ("AttemptFails", "EstabResets", "OutRsts", "InErrs", "InCsumErrors")
 
 
@@ -33,5 +33,5 @@ def _tcp_pairs(lines: list[str]) -> Iterator[tuple[str, int]]:
 
 
 def trouble(before: Counter[str], after: Counter[str]) -> dict[str, int]:
-    """Those counts that stand for something wrong, by how much they have grown."""
+    """The counters of errors that have grown, and by how much."""
     return {name: after[name] - before[name] for name in _TROUBLE if after[name] != before[name]}

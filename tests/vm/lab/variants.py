@@ -1,4 +1,4 @@
-"""For tests of one variant of the director's lab alone; without either, a test runs in both."""
+"""Marks for tests of one variant of the director's lab; without one, a test runs in both."""
 
 import pytest
 

@@ -1,1 +1,1 @@
-"""The commands that operators know, flag for flag: other faces of the same functions."""
+"""The classic commands, flag for flag, on top of the functions that `ecbpf` uses."""

@@ -1,4 +1,4 @@
-"""``xdp_bypass_ipvs``: the classic face of `ecbpf fastpath`."""
+"""``xdp_bypass_ipvs``: the classic command for `ecbpf fastpath`."""
 
 from __future__ import annotations
 
@@ -31,28 +31,32 @@ def build_parser() -> Parser:
     """The command line."""
     parser = Parser(prog="xdp_bypass_ipvs", description="send established flows past IPVS: slot 7 and tc egress")
     verbs = parser.add_mutually_exclusive_group()
-    verbs.add_argument("-L", "--load", action="store_true", help="load, or replace what is loaded: flows stay")
-    verbs.add_argument("-U", "--unload", action="store_true", help="take it off -i and -o, or off all interfaces")
+    verbs.add_argument("-L", "--load", action="store_true", help="load, or replace a loaded one and keep flows")
+    verbs.add_argument("-U", "--unload", action="store_true", help="unload from -i and -o, or from all interfaces")
     parser.add_argument("-i", "--inbound-ifs", metavar="IFACES", help="where clients' packets come in")
-    parser.add_argument("-o", "--outbound-ifs", metavar="IFACES", help="by which IPVS sends to servers")
+    parser.add_argument("-o", "--outbound-ifs", metavar="IFACES", help="where IPVS sends to servers")
     parser.add_argument("-a", "--addrs-ifs", metavar="IFACES", help=ADDRS_IFS)
     parser.add_argument(
-        "-e", "--excluded-addrs", metavar=("add|del", "A,B"), nargs=2, help="leave these to IPVS, or stop that"
+        "-e", "--excluded-addrs", metavar=("add|del", "A,B"), nargs=2, help="leave these to IPVS, or no longer"
     )
     parser.add_argument("-B", "--display-excluded-addrs", action="store_true", help="print the excluded addresses")
-    parser.add_argument("-v", "--vlan", metavar="N", help="of the servers; -1: the one that IPVS uses")
-    parser.add_argument("-M", "--monitor-mode", choices=_SWITCH, help="decide and count, divert nothing")
-    parser.add_argument("-l", "--limit-rates", choices=_SWITCH, help="drop what is over the limits")
-    parser.add_argument("-R", "--redirect-mode", choices=_SWITCH, help="send by the NIC that IPVS uses")
+    parser.add_argument("-v", "--vlan", metavar="N", help="VLAN of the servers; -1: the one that IPVS uses")
+    parser.add_argument("-M", "--monitor-mode", choices=_SWITCH, help="count decisions but divert nothing")
+    parser.add_argument("-l", "--limit-rates", choices=_SWITCH, help="drop packets above the limits")
+    parser.add_argument("-R", "--redirect-mode", choices=_SWITCH, help="send by the interface that IPVS uses")
     parser.add_argument("-T", "--skb-mode", action="store_true", help="with -p off: in generic mode")
     parser.add_argument(
         "-p", "--program-array-mode", choices=_SWITCH, default="on", help="off: attach the root array too"
     )
-    parser.add_argument("-r", "--inactive-seconds-xdp", metavar="SECONDS", help="of silence, 1 to 900 (60)")
+    parser.add_argument(
+        "-r", "--inactive-seconds-xdp", metavar="SECONDS", help="idle time that ends a flow, 1 to 900 (60)"
+    )
     parser.add_argument(
         "-s", "--sample-seconds-ipvs", metavar="SECONDS", help="IPVS sees one packet of a flow per SECONDS (1)"
     )
-    parser.add_argument("-c", "--cpus-rx-rps", metavar="RX[,RPS]", help="CPUs that receive, and of the stack")
+    parser.add_argument(
+        "-c", "--cpus-rx-rps", metavar="RX[,RPS]", help="CPUs that receive; CPUs that run the network stack"
+    )
     parser.add_argument("-m", "--max-resets-pps", metavar="N", help="RSTs to clients per second (4000)")
     parser.add_argument(
         "-t",
@@ -64,19 +68,21 @@ def build_parser() -> Parser:
         "-w", "--wrap-packets-count", metavar="N", help="packets between two measurements of the rate (4096)"
     )
     parser.add_argument("--udp", action="store_const", const="on", help="UDP flows too")
-    parser.add_argument("--decrement-ttl", action="store_const", const="on", help="as a router does")
+    parser.add_argument(
+        "--decrement-ttl", action="store_const", const="on", help="lower the TTL, as a router does"
+    )
     parser.add_argument(
         "-F",
         "--force",
         action="store_true",
-        help="take a -v that this host has no interface for; with -p off: replace programs of others",
+        help="accept a -v that this host has no interface for; with -p off: replace programs that are not ours",
     )
     parser.add_argument("-P", "--parameters-display", action="store_true", help="print settings and addresses")
     parser.add_argument(
-        "-S", "--statistics", metavar=("SECONDS", "COUNT"), nargs="*", help="counts; or rates, again and again"
+        "-S", "--statistics", metavar=("SECONDS", "COUNT"), nargs="*", help="print counts, or rates every SECONDS"
     )
     parser.add_argument(
-        "-f", "--flows-display-tcp", action="store_true", help="print the flows, with -S each time"
+        "-f", "--flows-display-tcp", action="store_true", help="print the flows; with -S, each time"
     )
     parser.add_argument(
         "-z", "--statsd-enable", action="store_true", help="send the counts to statsd until stopped"
@@ -111,7 +117,7 @@ def _act(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _roots(options: argparse.Namespace, interfaces: list[str]) -> Iterator[list[Change]]:
-    """With -p off: root arrays where there are none, taken back if the block fails. Yields what was done."""
+    """With -p off: attach missing root arrays, and undo that if the block fails. Yields the changes."""
     from ecbpf.chain.attach import attach, check_attach, give_back
     from ecbpf.chain.occupant import look
     from ecbpf.chain.pins import locked
@@ -192,6 +198,6 @@ def _check(options: argparse.Namespace, settings: Values) -> None:
     if options.program_array_mode == "off" and not options.load:
         raise UsageError("xdp_bypass_ipvs", "-p off goes with -L")
     if options.skb_mode and options.program_array_mode == "on":
-        raise UsageError("xdp_bypass_ipvs", "-T goes with -p off", "the mode is the root array's")
+        raise UsageError("xdp_bypass_ipvs", "-T goes with -p off", "the root array decides the mode")
     if not (options.load or options.unload or changes or shows):
         raise UsageError("xdp_bypass_ipvs", "nothing to do", "see xdp_bypass_ipvs --help")

@@ -1,4 +1,4 @@
-"""``xdp_filter``: the classic face of `ecbpf filter`."""
+"""``xdp_filter``: the classic command for `ecbpf filter`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def build_parser() -> Parser:
     parser = Parser(prog="xdp_filter", description="drop sources and fragments: slot 2")
     verbs = parser.add_mutually_exclusive_group()
     verbs.add_argument("--attach", action="store_true", help="put the filter in slot 2, or replace it there")
-    verbs.add_argument("--detach", action="store_true", help="take it out, with its sets and counts")
-    verbs.add_argument("--status", action="store_true", help="settings, dropped sources, counts")
+    verbs.add_argument("--detach", action="store_true", help="take it out; its sets and counts are lost")
+    verbs.add_argument("--status", action="store_true", help="print settings, dropped sources, counts")
     verbs.add_argument("--clear", action="store_true", help="empty the drop set")
     verbs.add_argument("--clear-status", action="store_true", help="set the counts to zero")
     verbs.add_argument("--drop", action="store_true", help="add --ips to the drop set")
-    verbs.add_argument("--no-drop", action="store_true", help="take --ips off the drop set")
+    verbs.add_argument("--no-drop", action="store_true", help="remove --ips from the drop set")
     parser.add_argument("--interface", metavar="IFACES", help="one, or several separated by , - or :")
     parser.add_argument("--ips", metavar="A/B,C/D", help="addresses and prefixes, separated by commas")
     parser.add_argument("--tags", metavar="'T1,T2'", help="with --drop: one tag for each of --ips")
@@ -38,7 +38,7 @@ def build_parser() -> Parser:
     fragments.add_argument("--frags-drop", action="store_true", default=None, help="drop fragments")
     fragments.add_argument("--no-frags-drop", action="store_false", dest="frags_drop", help="let fragments pass")
     parser.add_argument(
-        "--ptb-max-pps", metavar="N", help="Packet Too Big answers per CPU and second at most, 0: none"
+        "--ptb-max-pps", metavar="N", help="at most N Packet Too Big answers per CPU and second, 0: none"
     )
     parser.add_argument("--statsd", action="store_true", help="send the counts to statsd, until stopped")
     add_statsd_arguments(parser, "statsd-")

@@ -1,4 +1,4 @@
-"""``xdp_printk``: the classic face of `ecbpf printk`."""
+"""``xdp_printk``: the classic command for `ecbpf printk`."""
 
 import sys
 

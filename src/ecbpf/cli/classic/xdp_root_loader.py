@@ -1,4 +1,4 @@
-"""``xdp_root_loader``: the classic face of ecbpf status, attach, detach, clear and trace."""
+"""``xdp_root_loader``: the classic command for ecbpf status, attach, detach, clear and trace."""
 
 import argparse
 import sys
@@ -16,9 +16,12 @@ def build_parser() -> Parser:
     parser = Parser(prog="xdp_root_loader", description="the root array of XDP programs on an interface")
     verbs = parser.add_mutually_exclusive_group(required=True)
     verbs.add_argument("--attach", action="store_true", help="attach the root array, or replace it in place")
-    verbs.add_argument("--detach", action="store_true", help="take it off, with all its slots")
+    verbs.add_argument("--detach", action="store_true", help="take it off; its slots go too")
     verbs.add_argument(
-        "--status", "--stats", action="store_true", help="what every slot did; of all interfaces if none is named"
+        "--status",
+        "--stats",
+        action="store_true",
+        help="print counts per slot, of all interfaces if none is named",
     )
     verbs.add_argument("--clear", action="store_true", help="set the counts to zero")
     verbs.add_argument("--trace", action="store_true", help="print the kernel's trace pipe")

@@ -1,4 +1,4 @@
-"""What the tests of programs at tc egress share."""
+"""Fixtures for the tests of programs at tc egress."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ from tests.support.shell import sh
 
 @pytest.fixture(params=[TCX, "clsact"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """By tcx, and as a kernel without it does it."""
+    """By tcx, and as on a kernel without it."""
     if request.param == "clsact":
         monkeypatch.setattr(tc, "probe_tcx", no_tcx)
     return str(request.param)
@@ -29,7 +29,7 @@ def near(near: str) -> Iterator[str]:
     finally:
         for name in names():
             if name != "lo":
-                sh(f"ip link del {name} || true")  # one end of a pair takes the other with it
+                sh(f"ip link del {name} || true")  # deleting one end of a pair deletes the other
         sweep()
     assert is_tidy()
 

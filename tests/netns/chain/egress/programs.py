@@ -1,4 +1,4 @@
-"""What the tests of programs at tc egress share; and, run as a script, a command to disturb.
+"""Shared by the tests of programs at tc egress; and, run as a script, a command for them to kill.
 
 ``python -m tests.netns.chain.egress.programs put|off INTERFACE OBJECT VERSION tcx|clsact``
 """
@@ -25,7 +25,7 @@ from ecbpf.netdev.interfaces import index_of
 from tests.support.frames import FLOOD
 from tests.support.needs import needs_tcx
 
-OURS, THEIRS = "tc_ours_that_counts", "tc_theirs"  # the former is longer than what the kernel keeps of it
+OURS, THEIRS = "tc_ours_that_counts", "tc_theirs"  # the former is longer than the kernel keeps
 COUNT = 100
 TCX = pytest.param("tcx", marks=needs_tcx)
 
@@ -33,7 +33,7 @@ Load = Callable[[], Object]
 
 
 def load(built: str, version: int) -> Object:
-    """support/bpf/chain/egress_count.bpf.c, loaded; version: not 0."""
+    """support/bpf/chain/egress_count.bpf.c, loaded. version: not 0."""
     opened = Object.open(built)
     opened.globals.version = version
     opened.load()
@@ -46,7 +46,7 @@ def no_tcx() -> Answer:
 
 
 def is_tidy() -> bool:
-    """No pin at egress of this namespace, and no folder in vain; pins of another kind are not ours to judge."""
+    """Assert that no pin at egress of this namespace and no empty folder is left; other pins are ignored."""
     folder = egress_folder()
     namespace = os.path.dirname(folder)
     return not os.path.exists(folder) and (not os.path.exists(namespace) or bool(os.listdir(namespace)))
@@ -80,7 +80,7 @@ def pin_of(interface: str) -> str:
 
 
 def seen(*loaded: Object) -> list[int]:
-    """Frames that each has counted since the last look."""
+    """The number of frames that each has counted since the last call."""
     counts = [sum(each.maps["seen"][0]) for each in loaded]
     for each in loaded:
         each.maps["seen"][0] = [0] * len(each.maps["seen"][0])
@@ -88,7 +88,7 @@ def seen(*loaded: Object) -> list[int]:
 
 
 def seen_of(interface: str, *loaded: Object) -> list[int]:
-    """Of COUNT frames that leave by the interface, how many each counts."""
+    """Send COUNT frames by the interface; returns how many each counts."""
     seen(*loaded)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
         out.bind((interface, 0))

@@ -1,4 +1,4 @@
-"""Programs at tc egress: attach, replace and take off, beside those of strangers."""
+"""Programs at tc egress: attach, replace and take off, beside programs that are not ours."""
 
 import pytest
 
@@ -81,7 +81,7 @@ def test_no_frame_leaves_uncounted_while_it_is_replaced(near: str, pair: Pair, n
 def test_other_programs_at_tcx_before_and_behind_stay(near: str, new: Load) -> None:
     before, ours, behind, at_clsact, newer = (new() for _ in range(5))
     clsact = ClsactFilter(index_of(near), "egress")
-    clsact.put(at_clsact.programs[THEIRS])  # at our very handle: what is that to us, with tcx
+    clsact.put(at_clsact.programs[THEIRS])  # at our handle, which does not matter with tcx
     with TcxLink.create(index_of(near), before.programs[THEIRS], "egress"):
         assert put(near, ours) == "egress program attached (tcx)"
         with TcxLink.create(index_of(near), behind.programs[THEIRS], "egress"):
@@ -131,8 +131,8 @@ def test_another_filter_at_our_handle_is_named_and_left_alone(
     assert put(near, ours) == "egress program attached (clsact)"
 
 
-def test_an_ingress_qdisc_in_the_place_of_clsact(near: str, new: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel would take a filter for egress there, and run it at ingress."""
+def test_an_ingress_qdisc_where_clsact_would_go(near: str, new: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel would accept a filter for egress there, and run it at ingress."""
     monkeypatch.setattr(tc, "probe_tcx", no_tcx)
     sh(f"tc qdisc add dev {near} ingress")
     with pytest.raises(
@@ -152,7 +152,9 @@ def test_a_priority_that_a_filter_of_another_protocol_has(
     ours.programs[THEIRS].pin(pin)
     sh(f"tc qdisc add dev {near} clsact")
     sh(f"tc filter add dev {near} egress prio 1 protocol ip bpf da object-pinned {pin}")
-    with pytest.raises(EcbpfError, match=r"near0: .*\(EINVAL\); has a filter of .* protocol priority 1\? see `tc"):
+    with pytest.raises(
+        EcbpfError, match=r"near0: .*\(EINVAL\); does a filter of .* protocol have priority 1\? see `tc"
+    ):
         put(near, ours)
     assert egress_program(near, OURS) is None
 
@@ -181,7 +183,7 @@ def test_two_of_ours_become_one(near: str, new: Load) -> None:
     assert seen_of(near, first, second, third) == [0, 0, 0]
 
 
-def test_root_array_and_egress_program_go_their_own_ways(near: str, new: Load, way: str) -> None:
+def test_root_array_and_egress_program_are_independent(near: str, new: Load, way: str) -> None:
     first, second = new(), new()
     attach(near)
     put(near, first)

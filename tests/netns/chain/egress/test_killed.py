@@ -1,4 +1,4 @@
-"""Killed at any step, or no room for a pin: tc egress has the old or the new, and the next command tidies."""
+"""Killed at any step, or no room for a pin: tc egress has the old or the new, and the next command cleans up."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def every_version(interface: str) -> list[int | None]:
 
 
 def was_killed(done: subprocess.CompletedProcess[str]) -> bool:
-    """Not where another command, busy at the same time with interfaces of its own, made for fewer calls."""
+    """Not if another command, working on its own interfaces at the same time, caused fewer calls."""
     assert done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL, 0), done
     return done.returncode != 0
 
@@ -76,7 +76,7 @@ def test_killed(near: str, new: Load, way: str, build: Build, verb: str, held: b
         prepare()
         done = disturbed(words, call, number, "signal=KILL")
         kills += was_killed(done)
-        # The kernel takes a link that was not pinned yet off as its process ends.
+        # A link that was not pinned yet ends with its process.
         until(lambda: every_version(near) in (old, changed))
         found.append(every_version(near))
         assert found[-1] in (old, changed), f"killed at {call} {number}"
@@ -88,7 +88,7 @@ def test_killed(near: str, new: Load, way: str, build: Build, verb: str, held: b
 
 
 def next_command(turn: int, interface: str, new: Load) -> None:
-    """A command of each kind in turn leaves order: one program, and the pin of its link, or none."""
+    """The next command, of each kind in turn, leaves one program and the pin of its link, or neither."""
     was = running(interface)
     if turn % 3 == 0:
         newer = new()
@@ -106,10 +106,10 @@ def next_command(turn: int, interface: str, new: Load) -> None:
 
 
 @pytest.mark.parametrize("way", [TCX], indirect=True)
-def test_killed_while_pins_get_their_places(
+def test_killed_while_pins_are_renamed(
     near: str, pair: Pair, new: Load, way: str, build: Build, tmp_path: Path
 ) -> None:
-    """The pins of two interfaces have each other's name."""
+    """The pins of two interfaces have swapped names."""
     words = command("put", near, build("chain/egress_count"), way)
     sweep()
     ours, theirs = new(), new()
@@ -159,6 +159,6 @@ def test_no_room_for_a_pin_or_folder(
 
 
 def _makes(words: list[str], log: Path) -> list[tuple[str, int]]:
-    """Run the command; the calls by which it makes pins and folders."""
+    """Run the command; returns the calls that make pins and folders."""
     calls = system_calls(words, log)
     return [(call, number) for call, number, line in calls if re.match(r"bpf\(BPF_OBJ_PIN|mkdir\(.*= 0", line)]

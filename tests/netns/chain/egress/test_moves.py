@@ -1,4 +1,4 @@
-"""Programs at tc egress on interfaces that come and go, and pins that are not where they were."""
+"""Programs at tc egress on interfaces that come, go and move, and misplaced pins."""
 
 import os
 from collections.abc import Iterator
@@ -84,7 +84,7 @@ def test_a_renamed_interface_keeps_it(near: str, new: Load, way: str) -> None:
 
 @pytest.fixture
 def other(pair: Pair) -> Iterator[str]:
-    """Another namespace, as quiet as the pair's."""
+    """Another namespace, without IPv6 traffic like the pair's."""
     name = f"{pair.namespace}-b"
     sh(f"ip netns add {name}")
     try:
@@ -111,7 +111,7 @@ def test_it_moves_with_its_interface_and_back(near: str, pair: Pair, other: str,
         assert pins() == [str(index_of(near))]
         assert seen_of(near, first, second) == [0, COUNT]
     assert not os.path.exists(left)
-    # Its index is taken here: it comes back with another.
+    # Its index is in use here: it comes back with another.
     sh(f"ip link add third0 index {before} type veth peer name third1; ip link set third0 up")
     sh(f"ip -n {other} link set {near} netns {pair.namespace}; ip link set {near} up")
     assert index_of(near) != before
@@ -179,7 +179,7 @@ def test_one_program_on_one_index_in_two_namespaces(near: str, pair: Pair, other
 
 
 @needs_tcx
-def test_a_pin_that_somebody_removed(near: str, new: Load) -> None:
+def test_a_removed_pin(near: str, new: Load) -> None:
     first, second, third = new(), new(), new()
     put(near, first)
     os.unlink(pin_of(near))
@@ -196,7 +196,7 @@ def test_a_pin_that_somebody_removed(near: str, new: Load) -> None:
 
 
 @needs_tcx
-def test_pins_of_wrong_names(near: str, pair: Pair, new: Load) -> None:
+def test_pins_with_wrong_names(near: str, pair: Pair, new: Load) -> None:
     first, second = new(), new()
     put(near, first)
     put(pair.far, second)
@@ -226,7 +226,7 @@ def test_other_pins_in_the_folder_are_left_alone(near: str, new: Load) -> None:
     os.unlink(strange)
 
 
-def test_an_interface_that_goes_while_one_looks(near: str, new: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interface_that_vanishes_during_a_look(near: str, new: Load, monkeypatch: pytest.MonkeyPatch) -> None:
     put(near, new())
     listed = [["lo", "gone0", near], ["lo", near]]
     monkeypatch.setattr(egress, "names", lambda: listed.pop(0))

@@ -11,7 +11,7 @@
 #include "ecbpf/decision.h"
 #include "ecbpf/packet.h"
 
-#define STACK_WORDS 31 /* clang needs another */
+#define STACK_WORDS 31 /* clang needs one more */
 
 enum calls_counter {
 	CALLS_STATIC,
@@ -44,7 +44,7 @@ static __noinline int is_refused(const struct packet *pkt)
 	return bpf_ntohs(pkt->dport) == refused_port && fill_stack(pkt->frame_len);
 }
 
-/* The verifier looks at it by itself, for any limit. Not 0: send the packet back. */
+/* The verifier checks it on its own, for any limit. Not 0: send the packet back. */
 __noinline int is_long(struct xdp_md *ctx, __u32 limit)
 {
 	__u32 length = ctx->data_end - ctx->data;
@@ -53,7 +53,7 @@ __noinline int is_long(struct xdp_md *ctx, __u32 limit)
 	return length > limit && fill_stack(length);
 }
 
-/* The program in the next slot returns to the caller of this. */
+/* The program in the next slot returns to the caller of this function. */
 static __noinline int pass_on(struct xdp_md *ctx)
 {
 	return chain_pass(ctx);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* For a hook: a verdict that nobody else gives. */
+/* For a hook: a verdict that no other program gives. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

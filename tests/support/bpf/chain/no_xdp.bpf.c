@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* What includes chain.h and is no XDP program all the same. */
+/* Includes chain.h but is not an XDP program. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* What the parser makes of a frame, where a test can read it. */
+/* Stores the parser's result where a test can read it. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

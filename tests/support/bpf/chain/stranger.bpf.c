@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
-/* An XDP program of somebody else. */
+/* An XDP program that is not ours. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * A subprogram that does as it is told: what the packets' verdict is, what
- * it is called, and a map and globals of its own, which outlive a replacement.
+ * A subprogram with a verdict and a name that the test sets, and with a map
+ * and globals of its own, which outlive a replacement.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

@@ -31,7 +31,7 @@ int xdp_receiver_prog(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
-/* Answers what it sees of its context and packet; puts 4 bytes before the packet. */
+/* Reports its context and packet; puts 4 bytes before the packet. */
 SEC("xdp")
 int xdp_context_prog(struct xdp_md *ctx)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Programs that the verifier refuses, one a build: -DREFUSED_name. */
+/* Programs that the verifier refuses, one per build: -DREFUSED_name. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

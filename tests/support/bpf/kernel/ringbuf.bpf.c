@@ -19,7 +19,7 @@ int xdp_ring_prog(struct xdp_md *ctx)
 	static __u8 copy[2 * LONGEST];
 	__u8 first;
 
-	/* bpf_xdp_load_bytes() would be the word since Linux 5.18. */
+	/* Since Linux 5.18 there is bpf_xdp_load_bytes() for this. */
 	if (bpf_probe_read_kernel(&first, 1, (void *)(long)ctx->data))
 		return XDP_ABORTED;
 	if (first == 0xdd) {
@@ -29,7 +29,7 @@ int xdp_ring_prog(struct xdp_md *ctx)
 			bpf_ringbuf_discard(record, 0);
 		return XDP_PASS;
 	}
-	/* The verifier wants the bounds on the register that the helpers get. */
+	/* The verifier needs the bounds on the register that the helpers get. */
 	asm volatile("%0 &= 0x7ff" : "+r"(len));
 	if (len < 14 || len > LONGEST ||
 	    bpf_probe_read_kernel(copy, len, (void *)(long)ctx->data))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Drops packets that are too short, and counts; with OLDER, as a version before this one. */
+/* Drops packets that are too short, and counts; with OLDER, an earlier version. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

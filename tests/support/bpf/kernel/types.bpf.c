@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Types of every sort as global variables, and what the compiler makes of them. */
+/* Global variables of every kind of type, and the layout that the compiler chose. */
 #include <stdbool.h>
 #include <stddef.h>
 
