@@ -27,7 +27,7 @@ C_SOURCES = $(shell find bpf tests bench -name '*.c' -o -name '*.h')
 OBJECTS := src/ecbpf/objects/.built-debug-$(or $(DEBUG),0)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-guests build demo test test-vm test-kernels kernels lint format bench package completions pictures clean
+.PHONY: help setup setup-guests build demo test test-vm test-kernels kernels lint format bench package completions tables pictures clean
 
 help:
 	@echo "make demo         install what is missing, then show a root array at work in a lab of namespaces"

@@ -177,7 +177,7 @@ int tc_fastpath_prog(struct __sk_buff *skb)
 		data = (void *)(long)skb->data;
 		end = (void *)(long)skb->data_end;
 	}
-	l3 = packet_plain_at(data, end, skb->len, &pkt);
+	l3 = packet_parse_plain_at(data, end, skb->len, &pkt);
 	if (!l3)
 		return GO_ON;
 	if (pkt.ethertype == bpf_htons(ETH_P_IP))

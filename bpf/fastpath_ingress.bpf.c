@@ -205,7 +205,7 @@ static __always_inline struct decision decide(struct xdp_md *ctx,
 			fastpath_count(cpu, broad_multi_pkts);
 		return PASS_ON;
 	}
-	l3 = packet_plain(ctx, &pkt);
+	l3 = packet_parse_plain(ctx, &pkt);
 	if (!l3)
 		return pass_unusual(ctx, cpu);
 	if (pkt.ethertype == bpf_htons(ETH_P_IP)) {

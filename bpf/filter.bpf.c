@@ -130,7 +130,7 @@ SEC("xdp")
 int xdp_filter_prog(struct xdp_md *ctx)
 {
 	struct packet pkt;
-	void *l3 = packet_plain(ctx, &pkt);
+	void *l3 = packet_parse_plain(ctx, &pkt);
 
 	/* A plain packet is judged by its source alone. This short path saves 3 ns. */
 	if (l3 && pkt.ethertype == bpf_htons(ETH_P_IP)) {

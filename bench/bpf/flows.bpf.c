@@ -24,7 +24,7 @@ struct {
 static __always_inline bool take_id(struct xdp_md *ctx, union flow_id *id, bool *is_ip4)
 {
 	struct packet pkt;
-	void *l3 = packet_plain(ctx, &pkt), *l4;
+	void *l3 = packet_parse_plain(ctx, &pkt), *l4;
 
 	if (!l3)
 		return false;

@@ -31,7 +31,7 @@ union flow_id {
 };
 
 /*
- * l3, l4: as packet_plain() and packet_plain_l4() return them. to_client: the packet
+ * l3, l4: as packet_parse_plain() and packet_plain_l4() return them. to_client: the packet
  * goes the other way.
  */
 static __always_inline void flow_id_of(union flow_id *id, const void *l3, const void *l4,

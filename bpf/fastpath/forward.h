@@ -82,7 +82,7 @@ static __always_inline void ip4_decrement_ttl(struct iphdr *ip)
 }
 
 /* Decrement the TTL, which is above 1, if the setting says so. */
-static __always_inline void age(void *l3, bool is_ip4)
+static __always_inline void decrement_hops(void *l3, bool is_ip4)
 {
 	if (!decrement_ttl)
 		return;
@@ -133,7 +133,7 @@ static __always_inline bool rewrite_tagged(struct xdp_md *ctx, const struct pack
 		header->tpid = pkt->ethertype;
 		l3 -= tag;
 	}
-	age(l3, is_ip4);
+	decrement_hops(l3, is_ip4);
 	return true;
 }
 
@@ -148,7 +148,7 @@ static __always_inline bool rewrite(struct xdp_md *ctx, const struct packet *pkt
 	if ((void *)(macs + 3) > (void *)(long)ctx->data_end)
 		return false;
 	set_macs(macs, hop);
-	age(l3, is_ip4);
+	decrement_hops(l3, is_ip4);
 	return true;
 }
 

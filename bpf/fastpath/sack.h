@@ -11,7 +11,6 @@
 
 #define TCP_OPTION_NOP 1
 #define TCP_OPTION_SACK 5
-#define TCP_OPTION_TIMESTAMP 8
 #define TIMESTAMP_WORDS 3 /* with two NOPs before it */
 
 /* word: where two NOPs, SACK and its length would be; length: of the header in words. */

@@ -115,7 +115,7 @@ static __always_inline __u64 ip6_first(const struct ip6_index *index, __u64 numb
 }
 
 /* 1 if a <= b, without a branch: the verifier would follow both ways of each step. */
-static __always_inline __u64 not_above(__u64 a, __u64 b)
+static __always_inline __u64 is_at_most(__u64 a, __u64 b)
 {
 	__u64 above = ((~b & a) | ((~b | a) & (b - a))) >> 63;
 
@@ -163,7 +163,7 @@ static __always_inline bool ip6_record_has(void *set, const struct ip6_head *hea
 		line = ip6_line_at(set, head->pool + (middle >> 2));
 		if (!line)
 			return false;
-		first += half & -(__u32)not_above(line->longer[middle & 3].lower, lower);
+		first += half & -(__u32)is_at_most(line->longer[middle & 3].lower, lower);
 		count -= half;
 	}
 	line = ip6_line_at(set, head->pool + (first >> 2));
@@ -188,7 +188,7 @@ static __always_inline __u64 ip6_find_leaf(const struct ip6_index *index, __u64 
 		__u64 half = count >> 1;
 		__u64 first = ip6_first(index, leaf + half - 1);
 
-		leaf += half & -not_above(first, upper);
+		leaf += half & -is_at_most(first, upper);
 		count -= half;
 	}
 	return leaf + count - 1;

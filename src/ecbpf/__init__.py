@@ -26,8 +26,14 @@ if TYPE_CHECKING:
     from ecbpf.fastpath.addresses import AddressChange
     from ecbpf.fastpath.flows import Flow
     from ecbpf.fastpath.running import RunningFastPath, find_fastpath
-    from ecbpf.fastpath.status import FastPathStatus, fastpath_flows, fastpath_status
-    from ecbpf.fastpath.verbs import attach_fastpath, change_fastpath, detach_fastpath
+    from ecbpf.fastpath.status import AddressStatus, FastPathStatus, TableStatus, fastpath_flows, fastpath_status
+    from ecbpf.fastpath.verbs import (
+        FastPathAttached,
+        FastPathChanged,
+        attach_fastpath,
+        change_fastpath,
+        detach_fastpath,
+    )
     from ecbpf.filter.change import Summary, flush
     from ecbpf.filter.running import RunningFilter, find_filter
     from ecbpf.filter.status import AddressCheck, Entry, FilterStatus, filter_status
@@ -42,18 +48,22 @@ if TYPE_CHECKING:
     from ecbpf.subprogram.settings import Number, SettingChange, Switch
     from ecbpf.subprogram.status import SubprogramStatus
     from ecbpf.subprogram.verbs import change_settings
+    from ecbpf.subprogram.verbs import status as subprogram_status
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AddressChange",
     "AddressCheck",
+    "AddressStatus",
     "BusyError",
     "Change",
     "CounterTable",
     "DataError",
     "EcbpfError",
     "Entry",
+    "FastPathAttached",
+    "FastPathChanged",
     "FastPathStatus",
     "FileSubprogram",
     "Filter",
@@ -77,6 +87,7 @@ __all__ = [
     "SubprogramStatus",
     "Summary",
     "Switch",
+    "TableStatus",
     "UsageError",
     "allow",
     "allow_set",
@@ -103,6 +114,7 @@ __all__ = [
     "put",
     "status",
     "subprogram_main",
+    "subprogram_status",
     "unallow",
     "undrop",
 ]
@@ -168,6 +180,11 @@ _HOMES = {
     "Switch": "subprogram.settings:Switch",
     "SubprogramStatus": "subprogram.status:SubprogramStatus",
     "change_settings": "subprogram.verbs:change_settings",
+    "subprogram_status": "subprogram.verbs:status",
+    "FastPathAttached": "fastpath.verbs:FastPathAttached",
+    "FastPathChanged": "fastpath.verbs:FastPathChanged",
+    "AddressStatus": "fastpath.status:AddressStatus",
+    "TableStatus": "fastpath.status:TableStatus",
 }
 
 

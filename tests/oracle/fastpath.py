@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from functools import lru_cache
 from typing import NamedTuple
 
-from tests.oracle.fastpath_flows import Flow, FlowId, FlowTable, Place, Server
+from tests.oracle.fastpath_flows import Flow, FlowId, FlowTable, Position, Server
 from tests.oracle.fastpath_frames import to_server
 from tests.oracle.fastpath_limits import InboundLimit, ResetLimit
 from tests.oracle.fastpath_packets import ACK, FIN, NIC_MAC, RST, SYN
@@ -43,12 +43,12 @@ class Decision(NamedTuple):
 class Model:
     """A director's fast path. Set ticks and nanoseconds as time goes by, and settings and local as you like."""
 
-    def __init__(self, place: Callable[[FlowId], Place], ports: Collection[int] = ()) -> None:
-        """place: see FlowTable. ports: where redirected packets may go."""
+    def __init__(self, position: Callable[[FlowId], Position], ports: Collection[int] = ()) -> None:
+        """position: see FlowTable. ports: where redirected packets may go."""
         self.settings = Settings()
         self.local: frozenset[bytes] = frozenset()
         self.ports = ports
-        self.flows = FlowTable(place)
+        self.flows = FlowTable(position)
         self.inbound = InboundLimit()
         self.resets = ResetLimit()
         self.ticks = 0

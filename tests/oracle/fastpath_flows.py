@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["FIRST_PACKETS", "WAYS", "Flow", "FlowId", "FlowTable", "Place", "Server"]
+__all__ = ["FIRST_PACKETS", "WAYS", "Flow", "FlowId", "FlowTable", "Position", "Server"]
 
 WAYS = 8
 FIRST_PACKETS = 10
@@ -28,7 +28,7 @@ class Server(NamedTuple):
     vlan: int
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Of a flow: in which set it has to be, and what it is called there."""
 
     set: int
@@ -69,9 +69,9 @@ class FlowTable:
     Of several free places, or flows that are silent equally long, the first one is taken.
     """
 
-    def __init__(self, place: Callable[[FlowId], Place]) -> None:
-        """place: where a flow has to be, which is the implementation's to say."""
-        self._place = place
+    def __init__(self, position: Callable[[FlowId], Position]) -> None:
+        """position: where a flow has to be, which is the implementation's to say."""
+        self._place = position
         self._sets: dict[int, list[Flow | None]] = {}
 
     def places(self, index: int) -> list[Flow | None]:
@@ -104,7 +104,7 @@ class FlowTable:
 
     @staticmethod
     def _way(places: list[Flow | None], tag: int) -> int:
-        """No two of a set are called alike; else a free place; else that of the flow silent longest."""
+        """No two of a set are called alike; else a free position; else that of the flow silent longest."""
         for way, flow in enumerate(places):
             if flow and flow.tag == tag:
                 return way

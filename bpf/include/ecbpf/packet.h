@@ -6,8 +6,8 @@
  *	struct packet pkt;
  *	enum reason reason = packet_parse(ctx, &pkt);
  *
- * packet_parse_ip() stops before TCP, UDP and ICMP. packet_plain() knows only plain IP
- * headers, in half the time; packet_plain_at() is the same for programs at tc.
+ * packet_parse_ip() stops before TCP, UDP and ICMP. packet_parse_plain() knows only plain IP
+ * headers, in half the time; packet_parse_plain_at() is the same for programs at tc.
  *
  * REASON_NONE: everything could be read. Any other reason says what could not; the fields
  * before that point are filled in, the rest are 0. Lengths are those of the IP header,
@@ -214,8 +214,8 @@ static __always_inline enum reason packet_parse_ip6(void *data, struct ipv6hdr *
  *
  * frame_len: of the whole frame, also of the part behind `end`, which no pointer reaches.
  */
-static __always_inline void *packet_plain_at(void *data, void *end, __u32 frame_len,
-					     struct packet *pkt)
+static __always_inline void *packet_parse_plain_at(void *data, void *end, __u32 frame_len,
+						   struct packet *pkt)
 {
 	struct ipv6hdr *ip6;
 	struct iphdr *ip;
@@ -251,10 +251,10 @@ static __always_inline __u32 packet_frame_len(struct xdp_md *ctx)
 	return ctx->data_end - ctx->data;
 }
 
-static __always_inline void *packet_plain(struct xdp_md *ctx, struct packet *pkt)
+static __always_inline void *packet_parse_plain(struct xdp_md *ctx, struct packet *pkt)
 {
-	return packet_plain_at((void *)(long)ctx->data, (void *)(long)ctx->data_end,
-			       packet_frame_len(ctx), pkt);
+	return packet_parse_plain_at((void *)(long)ctx->data, (void *)(long)ctx->data_end,
+				     packet_frame_len(ctx), pkt);
 }
 
 /*

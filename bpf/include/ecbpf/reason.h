@@ -14,7 +14,7 @@ enum reason {
 	REASON_ETH_SHORT = 2, /* the frame ends inside the Ethernet header or a tag */
 	REASON_VLAN_DEPTH = 3, /* more than two VLAN tags */
 	REASON_IP4_SHORT = 4, /* the frame ends inside the IPv4 header or its options */
-	REASON_IP4_HEADER = 5, /* version or header length make no sense */
+	REASON_IP4_HEADER = 5, /* version or header length is invalid */
 	REASON_IP4_LENGTH = 6, /* total length below the header or beyond the frame */
 	REASON_IP6_SHORT = 7, /* the frame ends inside the IPv6 header */
 	REASON_IP6_HEADER = 8, /* the version is not 6 */

@@ -96,7 +96,7 @@ static __always_inline enum reason packet_parse_l4(void *data, void *end,
 	return REASON_NONE;
 }
 
-/* l3: a plain IP header, as packet_plain() returns it. */
+/* l3: a plain IP header, as packet_parse_plain() returns it. */
 static __always_inline __u8 packet_plain_proto(const void *l3, bool is_ip4)
 {
 	return is_ip4 ? ((const struct iphdr *)l3)->protocol

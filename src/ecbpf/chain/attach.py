@@ -136,7 +136,7 @@ def _name_of(occupant: Occupant | None) -> str:
 
 
 def _root_object(filename: str) -> RootBpf:
-    """The root opened, from an object file if one is given. Raises DataError if that is no root array."""
+    """The root opened, from an object file if one is given. Raises DataError if the file is not a root array."""
     new = RootBpf(Object.open(filename)) if filename else RootBpf()
     missing = [name for name in ("xdp_program_array", "xdp_stats") if name not in new.object.map_names]
     missing += [ROOT_PROGRAM] * (ROOT_PROGRAM not in new.object.program_names)

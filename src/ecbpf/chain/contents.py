@@ -16,7 +16,7 @@ def programs(root: Occupant) -> list[Program | None]:
 
 def program_in(root: Occupant, slot: int) -> Program | None:
     """The program in one slot, None if it is empty. Raises KernelError."""
-    while (program_id := root.maps["xdp_program_arr"].get(slot)) is not None:
+    while (program_id := root.program_array.get(slot)) is not None:
         fd = descriptor_by_id("prog", program_id)
         # It may have been replaced and freed between the two calls: look again.
         if fd is not None:
@@ -26,5 +26,5 @@ def program_in(root: Occupant, slot: int) -> Program | None:
 
 def occupied(root: Occupant) -> int:
     """The slots that hold a program, as a bit mask. Raises KernelError."""
-    array = root.maps["xdp_program_arr"]
+    array = root.program_array
     return sum(1 << slot for slot in range(SLOTS) if array.get(slot) is not None)

@@ -21,7 +21,7 @@ _TRIES = 100
 
 def read(root: Occupant, row: int) -> Counts:
     """Packets by verdict that slot `row` (or ROOT) has decided since the last clear. Raises KernelError."""
-    columns = list(total(root.maps["xdp_stats"][row]).verdict)
+    columns = list(total(root.stats[row]).verdict)
     columns += [0] * (len(VERDICTS) - len(columns))  # an older version had fewer
     return dict(zip(VERDICTS, columns, strict=False))
 
@@ -34,7 +34,7 @@ def totals(rows: list[Counts]) -> Counts:
 def clear(root: Occupant) -> None:
     """Set all counts to zero, while packets are being counted. Raises KernelError."""
     for row in range(SLOTS + 1):
-        zero(root.maps["xdp_stats"], row, "verdict")  # the sample's countdown stays
+        zero(root.stats, row, "verdict")  # the sample's countdown stays
 
 
 def zero(stats: Map, key: int, member: str = "") -> None:

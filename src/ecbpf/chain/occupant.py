@@ -50,6 +50,16 @@ class Occupant:
         return self._maps
 
     @property
+    def program_array(self) -> Map:
+        """The eight slots of a root array. By its name: the skeleton would cost a status command 2 ms."""
+        return self.maps[kernel_name("xdp_program_array")]
+
+    @property
+    def stats(self) -> Map:
+        """The counts of a root array."""
+        return self.maps["xdp_stats"]
+
+    @property
     def is_root(self) -> bool:
         """Whether this is our root array, of any version."""
         array = self.maps.get("xdp_program_arr") if self.program.name == ROOT_PROGRAM else None

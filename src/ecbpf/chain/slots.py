@@ -76,7 +76,7 @@ def put_back(interface: str, slot: int, program: Program | None) -> None:
     if program is not None:
         _commit(root, slot, program)
     else:
-        root.maps["xdp_program_arr"].delete(slot)
+        root.program_array.delete(slot)
         repair(interface)
 
 
@@ -85,7 +85,7 @@ def _commit(root: Occupant, slot: int, program: Program) -> None:
     try:
         pin_slot(program, staged_folder(folder_of(root.interface), slot))
         mark_occupied(root, add=1 << slot)
-        root.maps["xdp_program_arr"][slot] = program
+        root.program_array[slot] = program
     except KernelError as error:
         if error.errno == errno.EINVAL:
             why = "not a program of the kind that slots take"
@@ -107,7 +107,7 @@ def empty(interface: str, slot: int, check: Callable[[str], object] | None = Non
         root = require_root(interface, repair(interface))
         if check is not None:
             check(interface)
-        if not root.maps["xdp_program_arr"].delete(slot):
+        if not root.program_array.delete(slot):
             raise EcbpfError(interface, f"slot {slot} is empty already", "see ecbpf status")
         repair(interface)
         return Change(interface, "slot", "emptied", slot)

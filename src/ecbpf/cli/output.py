@@ -21,6 +21,7 @@ __all__ = [
     "date",
     "notice",
     "print_changes",
+    "print_cleared",
     "print_json",
     "print_rates",
     "print_setting_changes",
@@ -87,6 +88,12 @@ def change_text(change: "Change") -> str:
     if subject == "root array" and action == "replaced":
         in_place_of = " in place"
     return f"{subject} {action}{in_place_of} ({change.mode})"
+
+
+def print_cleared(names: "Iterable[str]") -> None:
+    """One line per interface or subprogram whose counts are 0 now."""
+    for name in names:
+        print(f"{name}: counts cleared")
 
 
 def print_setting_changes(changes: "Iterable[SettingChange]", *, dry_run: bool) -> None:

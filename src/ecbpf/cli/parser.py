@@ -53,6 +53,13 @@ class Parser(argparse.ArgumentParser):
         """Raise UsageError."""
         raise UsageError(self.prog, message, f"see {self.prog} --help")
 
+    def _check_value(self, action: argparse.Action, value: "Any") -> None:
+        """As argparse's, but words that --help does not list are not offered either."""
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            listed = ", ".join(repr(each.dest) for each in action._choices_actions)
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r} (choose from {listed})")
+        super()._check_value(action, value)
+
 
 def add_verbs(
     parser: argparse.ArgumentParser, verbs: "Mapping[str, str]", aliases: "Iterable[str]" = ()

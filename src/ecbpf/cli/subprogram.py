@@ -38,7 +38,7 @@ Kind = type[StatefulSubprogram]
 def verb_texts(kind: Kind) -> dict[str, str]:
     """The help of the verbs that every subprogram has, by verb."""
     return {
-        "attach": f"put the {kind.name} in slot {kind.slot}, or replace it and keep maps, settings and counts",
+        "attach": f"put it in slot {kind.slot}, or replace it there and keep maps, settings and counts",
         "detach": "remove it from its slot, with its maps and counts",
         "status": "show settings and counts",
         "set": "change settings, from the next packet on",
@@ -93,8 +93,7 @@ def do(options: argparse.Namespace, kind: Kind, made: type[Running] = Running) -
 def clear(interfaces: list[str], kind: Kind) -> None:
     """Set the counts to zero, and say so."""
     verbs.clear(interfaces, kind)
-    for interface in interfaces:
-        print(f"{interface}: counts cleared")
+    output.print_cleared(interfaces)
 
 
 def watch(interfaces: list[str], kind: Kind, pause: float, *, as_json: bool) -> None:

@@ -30,11 +30,11 @@ from ecbpf.kernel.program import Program
 from ecbpf.netdev.links import Egress
 from ecbpf.subprogram.settings import SettingChange, Values
 
-__all__ = ["Attached", "Changed", "attach_fastpath", "change_fastpath", "detach_fastpath"]
+__all__ = ["FastPathAttached", "FastPathChanged", "attach_fastpath", "change_fastpath", "detach_fastpath"]
 
 
 @dataclass(frozen=True)
-class Attached:
+class FastPathAttached:
     """What an attach did.
 
     is_table_kept: the flow table is the one of before, with its flows. without_clients: interfaces by which IPVS
@@ -48,7 +48,7 @@ class Attached:
 
 
 @dataclass(frozen=True)
-class Changed:
+class FastPathChanged:
     """What a change did.
 
     excluded: how many addresses are excluded now; None: addresses were not to change. without_clients: as of
@@ -68,7 +68,7 @@ def attach_fastpath(
     flows: int | None = None,
     addresses: AddressChange | None = None,
     force: bool = False,
-) -> Attached:
+) -> FastPathAttached:
     """Attach the fast path to these interfaces, and replace it where it runs; flows, settings and counts stay.
 
     ingress: where client packets come in, with a root array each. egress: by which IPVS sends. settings: to
@@ -99,7 +99,7 @@ def attach_fastpath(
             new.addresses.change(changes)
             done += _take_off_egress(interface for interface in running.egress if interface not in plan.points)
         is_kept = running is not None and running.flow_table.info.id == new.flow_table.info.id
-        return Attached(done, table_status(new.flow_table), is_kept, _without_clients(new))
+        return FastPathAttached(done, table_status(new.flow_table), is_kept, _without_clients(new))
 
 
 def detach_fastpath(ingress: list[str] | None = None, egress: list[str] | None = None) -> list[Change]:
@@ -130,7 +130,7 @@ def detach_fastpath(ingress: list[str] | None = None, egress: list[str] | None =
 
 def change_fastpath(
     settings: Values, addresses: AddressChange | None = None, *, force: bool = False, dry_run: bool = False
-) -> Changed:
+) -> FastPathChanged:
     """Change settings and addresses, all of them or none; dry_run: only say which settings would change.
 
     Raises as find_fastpath(), RunningFastPath.check(), Addresses.check().
@@ -145,7 +145,7 @@ def change_fastpath(
             running.set(settings, force=force)
             if addresses is not None:
                 running.addresses.change(addresses)
-        return Changed(
+        return FastPathChanged(
             [SettingChange("", name, before[name], value) for name, value in settings.items()],
             None if addresses is None else len(running.addresses.excluded),
             _without_clients(running) if settings and not dry_run else [],

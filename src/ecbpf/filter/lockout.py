@@ -25,7 +25,7 @@ class Lockout(NamedTuple):
 
 
 def locked_out(before: Lists, after: Lists) -> list[Lockout]:
-    """Whom a change locks out, and what could not be found out, which is no reason not to drop anything.
+    """The addresses that a change locks out, and the lookups that failed, which are no reason not to drop.
 
     Ask only about a change that drops more: looking around takes time.
     """

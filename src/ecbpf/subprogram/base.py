@@ -41,7 +41,7 @@ class StatefulSubprogram(Subprogram):
         super().__init_subclass__()
         name, settings = getattr(cls, "name", ""), cls.settings if isinstance(cls.settings, tuple) else ()
         if "table" not in cls.__dict__:
-            cls.table = SettingTable(f"the {name}", f"{getattr(cls, 'command', '')} attach", settings)
+            cls.table = SettingTable(name, f"{getattr(cls, 'command', '')} attach", settings)
         cls.metric = cls.metric or f"xdp.{name}"
 
     def __init__(self, values: Values | None = None, filename: str = "") -> None:

@@ -108,7 +108,7 @@ class SettingTable:
     """The settings of one subprogram."""
 
     def __init__(self, owner: str, upgrade: str, rows: Iterable[Setting] = ()) -> None:
-        """owner: the subprogram, for errors: "the filter". upgrade: the command that loads a newer version."""
+        """owner: the subprogram, for errors. upgrade: the command that loads a newer version."""
         self.rows = {row.name: row for row in rows}
         self.defaults: Values = {name: row.default for name, row in self.rows.items()}
         self._owner = owner

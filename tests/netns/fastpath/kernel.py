@@ -20,7 +20,7 @@ from ecbpf.kernel.values import possible_cpus
 from ecbpf.netdev.addresses import mapped
 from ecbpf.paths import object_path
 from tests.oracle.fastpath import PORT, TICKS_A_SECOND
-from tests.oracle.fastpath_flows import WAYS, FlowId, Place
+from tests.oracle.fastpath_flows import WAYS, FlowId, Position
 from tests.oracle.fastpath_packets import NIC_MAC
 from tests.oracle.fastpath_settings import Settings
 from tests.support.objects import Build
@@ -59,7 +59,7 @@ class Outcome(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """Of a flow: the set that it is in, which place of it, and `struct flow` there."""
+    """Of a flow: the set that it is in, which position of it, and `struct flow` there."""
 
     set: Any
     way: int
@@ -145,7 +145,7 @@ class Bare:
         ]
         self.table = self.flows.memory()
         self._set_type = self.egress.btf.struct("flow_set")
-        self.place = placer(self.globals.hash_seed, sets)
+        self.position = positions_of(self.globals.hash_seed, sets)
 
     def _load_egress(self, port: int, vlan: int) -> Object:
         new = Object.open(self._egress_path)
@@ -204,10 +204,10 @@ class Bare:
 
     def find(self, flow: FlowId) -> Entry | None:
         """The entry of a flow, live, if it is known."""
-        place = self.place(flow)
-        set_ = self.flow_set(place.set)
+        position = self.position(flow)
+        set_ = self.flow_set(position.set)
         for way, tag in enumerate(set_.tag):
-            if tag == place.tag and bytes(set_.flow[way].key) == key_of(flow):
+            if tag == position.tag and bytes(set_.flow[way].key) == key_of(flow):
                 return Entry(set_, way, set_.flow[way])
         return None
 
@@ -350,14 +350,14 @@ def places_of(keys: Any, seed: int, sets: int, is_ip4: bool) -> tuple[Any, Any]:
     return index, np.where(tags == 0, np.uint64(1), tags)
 
 
-def placer(seed: int, sets: int) -> Callable[[FlowId], Place]:
+def positions_of(seed: int, sets: int) -> Callable[[FlowId], Position]:
     """Where the kernel puts flows: an implementation's choice, which the oracle takes from here."""
-    known: dict[FlowId, Place] = {}
+    known: dict[FlowId, Position] = {}
 
-    def place(flow: FlowId) -> Place:
+    def position(flow: FlowId) -> Position:
         if flow not in known:
             index, tag = places_of(words_of(flow).reshape(1, 5), seed, sets, len(flow.client) == 4)
-            known[flow] = Place(int(index[0]), int(tag[0]))
+            known[flow] = Position(int(index[0]), int(tag[0]))
         return known[flow]
 
-    return place
+    return position

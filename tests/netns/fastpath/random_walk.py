@@ -111,8 +111,8 @@ class Walk:
         rng = self.rng
         port, vlan = rng.choice((EGRESS[0], EGRESS[0], *EGRESS))
         mark = rng.randrange(2)
-        place = self.fastpath.place(flow)
-        server = _SERVERS[place.tag % 3] if rng.randrange(8) else rng.choice(_SERVERS)
+        position = self.fastpath.position(flow)
+        server = _SERVERS[position.tag % 3] if rng.randrange(8) else rng.choice(_SERVERS)
         frame = frame_of(flow, rng.choice(_FLAGS), macs=server, tags=rng.choice(_OUT_TAGS))
         outcome = self.fastpath.leave(frame, port=port, vlan=vlan, mark=mark, came_by=self.came_by)
         from_ipvs = mark != 0 or flow.vip in VIP.values()
@@ -182,13 +182,13 @@ class Walk:
         self.seen.update(outcome.counters.keys())
 
     def compare_tables(self) -> None:
-        """Place by place, member by member."""
+        """Entry by entry, member by member."""
         for index in range(self.fastpath.sets):
             set_ = self.fastpath.flow_set(index)
             for way, flow in enumerate(self.model.flows.places(index)):
                 kernel = _entry(set_, way)
                 model = _entry_of(flow) if flow else None
-                said = (*self.done, f"set {index}, place {way}", f"kernel {kernel}", f"model {model}")
+                said = (*self.done, f"set {index}, position {way}", f"kernel {kernel}", f"model {model}")
                 assert kernel == model, "\n".join(said)
                 self.seen["places held" if flow else "places free"] += 1
 

@@ -22,7 +22,7 @@ def prepare(fastpath: Fastpath, settings: Settings, now: float, *, local: tuple[
     fastpath.set(settings)
     fastpath.set_local(local)
     fastpath.at(now)
-    model = Model(fastpath.place, ports=(PORT, OTHER_PORT))
+    model = Model(fastpath.position, ports=(PORT, OTHER_PORT))
     model.settings, model.local = settings, frozenset(local)
     model.ticks, model.nanoseconds = fastpath.clock.ticks, fastpath.clock.nanoseconds
     return model

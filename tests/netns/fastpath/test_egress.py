@@ -120,8 +120,8 @@ def test_tags_beside_the_packet(
 
 
 @pytest.mark.parametrize("now", MOMENTS)
-def test_who_gives_way(build: Build, now: float) -> None:
-    """Who was silent longest; not whom another CPU heard after this one had looked at the clock."""
+def test_the_flow_that_was_silent_longest_gives_way(build: Build, now: float) -> None:
+    """Not a flow that another CPU heard from after this CPU had read the clock."""
     flows = [flow_of(4, port=port) for port in range(10)]
     with Fastpath(build, sets=1) as fastpath:
         for silent in range(WAYS):

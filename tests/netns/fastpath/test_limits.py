@@ -226,7 +226,7 @@ def test_limited_only_counted(fastpath: Fastpath) -> None:
 
 
 @every_family
-def test_who_is_limited(fastpath: Fastpath, family: int) -> None:
+def test_only_unknown_flows_are_limited(fastpath: Fastpath, family: int) -> None:
     """In a flood packets of unknown flows alone are dropped, of whatever kind; none that is the kernel's alone."""
     arrivals = Arrivals(fastpath, Settings(limit_rates=True, inbound_pps=1000, wrap_packets=10, udp=True))
     known, local = flow_of(family, port=1), flow_of(family)._replace(vip=flow_of(family).vip[:-1] + b"\x77")

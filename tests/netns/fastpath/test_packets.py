@@ -9,7 +9,7 @@ from tests.netns.fastpath.cases import ANSWERED, BOTH, TO_SERVER, Case, cases, f
 from tests.netns.fastpath.kernel import Fastpath
 from tests.netns.fastpath.state import MACS, MOMENTS, OTHER_PORT, member, prepare, put
 from tests.oracle.fastpath import PORT, Decision, Model
-from tests.oracle.fastpath_flows import Place, Server
+from tests.oracle.fastpath_flows import Position, Server
 from tests.oracle.fastpath_frames import answer_faults, to_server
 from tests.oracle.fastpath_packets import frame_of
 from tests.oracle.fastpath_settings import Settings
@@ -131,7 +131,7 @@ def test_generations(fastpath: Fastpath) -> None:
 
 def test_model_s_places() -> None:
     """The table of the model: what is called alike has to go, then who was silent longest."""
-    model = Model(lambda flow: Place(0, flow.client_port % 10))
+    model = Model(lambda flow: Position(0, flow.client_port % 10))
     flows = [flow_of(4)._replace(client_port=port) for port in range(1, 9)]
     for now, flow in enumerate(flows):
         model.flows.learn(flow, Server(MACS, 1, 0), now)

@@ -121,7 +121,7 @@ def test_rates_as_json() -> None:
 
 
 @pytest.mark.parametrize("verb", ["stats", "status --watch"])
-def test_whoever_stops_reading(verb: str) -> None:
+def test_a_reader_that_stops(verb: str) -> None:
     with running(f"ecbpf fastpath {verb} 0.1") as process:
         assert process.stdout is not None
         assert process.stderr is not None

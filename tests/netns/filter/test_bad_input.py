@@ -22,13 +22,13 @@ _LINES = [
     (
         "ecbpf filter attach -i IF frobs=1",
         64,
-        "'frobs=1': not a setting of the filter; NAME=VALUE; names: fr",
+        "'frobs=1': not a setting of filter; NAME=VALUE; names: fr",
     ),
     ("ecbpf filter attach -i IF --filename /nonexistent", 65, "/nonexistent: No such file or directory"),
     ("ecbpf filter attach -i IF --filename /bin/true", 65, "/bin/true: not a BPF object"),
     ("ecbpf filter attach -i IF --filename PRINTK", 65, "has no program xdp_filter_prog; it has xdp_printk_prog"),
     ("ecbpf filter set -i IF", 64, "the following arguments are required: NAME=VALUE"),
-    ("ecbpf filter set -i IF frags_drop", 64, "'frags_drop': not a setting of the filter; NAME=VALUE"),
+    ("ecbpf filter set -i IF frags_drop", 64, "'frags_drop': not a setting of filter; NAME=VALUE"),
     ("ecbpf filter set -i IF frags_drop=maybe", 64, "frags_drop=maybe: neither on nor off"),
     (
         "ecbpf filter set -i IF ptb_max_pps=1 ptb_max_pps=x",

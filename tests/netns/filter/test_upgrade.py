@@ -105,9 +105,7 @@ def test_a_format_that_this_version_cannot_build(near: str, version: Callable[..
 
 
 def test_a_setting_that_the_program_does_not_have(near: str, version: Callable[..., str]) -> None:
-    with pytest.raises(
-        EcbpfError, match="ip_evil_drop: the running version of the filter does not have this setting"
-    ):
+    with pytest.raises(EcbpfError, match="ip_evil_drop: the running version of filter does not have this setting"):
         put(near, Filter({"ip_evil_drop": False, "frags_drop": True}, version(NO_SETTING)))
     assert find_filter(near).settings["frags_drop"] is False, "all or nothing"
 

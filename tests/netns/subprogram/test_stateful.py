@@ -67,7 +67,7 @@ BAD_INPUT = {
     ),
     "set length=1": (
         64,
-        "'length=1': not a setting of the stateful; NAME=VALUE; names: drop_everything_at_once, ",
+        "'length=1': not a setting of stateful; NAME=VALUE; names: drop_everything_at_once, ",
     ),
     "detach": (1, "near0: no stateful in slot 3; attach it: python3 stateful.py attach -i near0"),
     "clear": (1, "near0: no stateful in slot 3; attach it: python3 stateful.py attach -i near0"),

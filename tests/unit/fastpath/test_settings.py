@@ -165,7 +165,7 @@ def test_every_setting_says_what_it_is() -> None:
     }
 
 
-def test_those_of_the_issue() -> None:
+def test_inbound_pps_sets_three() -> None:
     wanted = {"inactive_seconds": 60, "sample_seconds": 1, "max_resets_pps": 4000, "inbound_pps": 8_000_000}
     wanted |= {"inbound_spike": 5, "inbound_max": 50, "wrap_packets": 4096, "vlan": -1}
     assert TABLE.defaults | wanted | dict.fromkeys(_SWITCHES, False) == TABLE.defaults
@@ -179,7 +179,7 @@ def test_a_version_without_the_setting() -> None:
         TABLE.check(["monitor"], {"monitor": True, "udp": True})
 
 
-def test_what_is_measured() -> None:
+def test_defaults_that_depend_on_the_machine() -> None:
     cpus = os.cpu_count() or 1
     one, many, unknown = (NetLink(f"eth{queues}", 2, bytes(6), rx_queues=queues) for queues in (1, 4096, 0))
     assert measured([one]) == {"rx_cpus": 1, "rps_cpus": cpus}

@@ -50,7 +50,7 @@ def test_numbers() -> None:
 
 @pytest.mark.parametrize("text", ["", "=", "frags_drop", "frobs=1", "FRAGS_DROP=on", " frags_drop=on", "=on"])
 def test_what_is_not_a_setting(text: str) -> None:
-    with pytest.raises(UsageError, match="not a setting of the filter; NAME=VALUE; names: frags_drop, ptb_send, "):
+    with pytest.raises(UsageError, match="not a setting of filter; NAME=VALUE; names: frags_drop, ptb_send, "):
         TABLE.parse([text])
 
 
@@ -68,7 +68,7 @@ def test_read_and_write(live: Globals) -> None:
 
 
 def test_an_older_filter_without_the_setting_stays_unchanged(live: Globals) -> None:
-    why = "the running version of the filter does not have this setting"
+    why = "the running version of filter does not have this setting"
     message = f"of_tomorrow: {why}; ecbpf filter attach upgrades it"
     for attempt in (TABLE.write, TABLE.check):
         with pytest.raises(EcbpfError, match=f"^{message}$"):

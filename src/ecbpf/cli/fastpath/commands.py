@@ -6,7 +6,7 @@ import contextlib
 import sys
 
 from ecbpf.cli.fastpath import output
-from ecbpf.cli.output import counters_text, print_changes, print_json, print_rates
+from ecbpf.cli.output import counters_text, print_changes, print_cleared, print_json, print_rates
 from ecbpf.fastpath.addresses import AddressChange, parse_addresses
 from ecbpf.fastpath.running import find_fastpath
 from ecbpf.fastpath.service import serve_fastpath
@@ -88,7 +88,7 @@ def clear() -> None:
     """Set the counts to zero, and say so."""
     running = find_fastpath()
     running.clear()
-    print(f"{running.kind.name}: counts cleared")
+    print_cleared([running.kind.name])
 
 
 def show_status(*, counters: bool, as_json: bool = False) -> None:

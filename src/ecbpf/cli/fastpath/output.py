@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ecbpf.chain.change import Change
     from ecbpf.fastpath.flows import Flow
     from ecbpf.fastpath.status import FastPathStatus, TableStatus
-    from ecbpf.fastpath.verbs import Attached, Changed
+    from ecbpf.fastpath.verbs import FastPathAttached, FastPathChanged
     from ecbpf.netdev.addresses import IpAddress
 
 __all__ = ["print_addresses", "print_attached", "print_changed", "print_flows", "print_status"]
@@ -28,14 +28,14 @@ _COLUMNS |= dict.fromkeys(("VLAN", "BYPASSED", "UP", "IDLE"), ">") | {"STATE": "
 _FIRST = 1000  # flows that the columns are made wide enough for
 
 
-def print_attached(done: Attached, before: Iterable[Change] = ()) -> None:
+def print_attached(done: FastPathAttached, before: Iterable[Change] = ()) -> None:
     """What was done, before and by an attach, and the flow table."""
     print_changes([*before, *done.changes])
     print(f"{'flow table kept' if done.is_table_kept else 'new flow table'}: {_table_text(done.table)}")
     _warn(done.without_clients)
 
 
-def print_changed(done: Changed, *, dry_run: bool) -> None:
+def print_changed(done: FastPathChanged, *, dry_run: bool) -> None:
     """One line per setting, and how many addresses are excluded if that was to change."""
     print_setting_changes(done.settings, dry_run=dry_run)
     if done.excluded is not None:

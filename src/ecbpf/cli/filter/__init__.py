@@ -3,7 +3,7 @@
 import argparse
 
 from ecbpf.cli.output import set_output
-from ecbpf.cli.parser import add_dry_run, add_json, add_verbs, interfaces_of, whole_number
+from ecbpf.cli.parser import STATSD_HOST, add_dry_run, add_json, add_verbs, interfaces_of, whole_number
 from ecbpf.errors import UsageError
 
 TYPE_CHECKING = False  # typing's own costs its import
@@ -72,7 +72,7 @@ def statsd_address(host: str | None, port: int | None) -> tuple[str, int]:
     """Host and port of the daemon that add_statsd_arguments() asked for."""
     from ecbpf.metrics.statsd import DEFAULT_PORT
 
-    return "127.0.0.1" if host is None else host, DEFAULT_PORT if port is None else port
+    return STATSD_HOST if host is None else host, DEFAULT_PORT if port is None else port
 
 
 def run(options: argparse.Namespace) -> int:
