@@ -78,6 +78,6 @@ class NotPermittedError(KernelError):
 
 def kernel_error(what: str, errno: int, hint: str = "") -> KernelError:
     """The error for a call that failed with `errno`: NotPermittedError for EPERM, KernelError for all others."""
-    if errno == _errno.EPERM:
+    if errno in (_errno.EPERM, _errno.EACCES):
         return NotPermittedError(what, errno, hint or "run it as root")
     return KernelError(what, errno, hint)

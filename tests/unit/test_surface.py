@@ -34,7 +34,7 @@ def described(name: str) -> str:
 
 def _signature(thing: Any) -> str:
     """Types by their own names, whether annotations are strings or not."""
-    text = re.sub(r"'([^']+)'", r"\1", str(inspect.signature(thing)))
+    text = re.sub(r"(: |-> )'([^']+)'", r"\1\2", str(inspect.signature(thing)))
     return re.sub(r"\becbpf\.[a-z_.]+\.|collections\.abc\.", "", text)
 
 

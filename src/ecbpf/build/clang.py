@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sysconfig
 
-from ecbpf.errors import DataError, MissingError
+from ecbpf.errors import DataError, MissingError, UsageError
 from ecbpf.paths import include_dir
 
 __all__ = ["clang_command", "compile_object"]
@@ -31,7 +31,7 @@ def clang_command(source: str, output: str, *, debug: bool = False) -> list[str]
     multiarch = sysconfig.get_config_var("MULTIARCH") or f"{os.uname().machine}-linux-gnu"
     if os.path.isdir(f"/usr/include/{multiarch}"):
         command += ["-idirafter", f"/usr/include/{multiarch}"]
-    return [*command, "-c", source, "-o", output]
+    return [*command, "-x", "c", "-c", source, "-o", output]
 
 
 def compile_object(source: str, output: str, *, debug: bool = False) -> str:
@@ -41,7 +41,9 @@ def compile_object(source: str, output: str, *, debug: bool = False) -> str:
     Raises MissingError if clang is not installed, DataError if there is no such file or clang refuses it.
     """
     if not os.path.exists(source):
-        raise DataError(source, "no such file", "give a kernel program, NAME.bpf.c")
+        raise DataError(source or "''", "no such file", "give a kernel program, NAME.bpf.c")
+    if os.path.exists(output) and os.path.samefile(source, output):
+        raise UsageError(output, "is the source itself", "-o another file")
     if shutil.which("clang") is None:
         raise MissingError("clang", "not found", "apt-get install clang libbpf-dev linux-libc-dev")
     command = clang_command(source, output, debug=debug)

@@ -6,6 +6,7 @@ As ``bpftool gen skeleton`` makes for C. kernel/skeleton.py has the base classes
 from __future__ import annotations
 
 import binascii
+import json
 import os
 import re
 import tempfile
@@ -293,7 +294,7 @@ class _Module:
             f"class {self._class}(skeleton.Skeleton):",
             *docstring(f"{self._source}, opened; load() loads it."),
             "",
-            f'    source = "{self._source}"',
+            f"    source = {json.dumps(self._source)}",
             "    packed = _PACKED",
             *([""] if enums else []),
             *(f"    {record.name} = {camel_case(record.name)}" for record in enums),

@@ -95,7 +95,10 @@ def locked() -> Iterator[None]:
 def _lock() -> Iterator[None]:
     mount_bpffs()
     _make(_HOME)
-    fd = os.open(_HOME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fd = os.open(_HOME, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise kernel_error(_HOME, error.errno or errno.EIO) from None
     try:
         deadline = time.monotonic() + _LOCK_SECONDS
         while True:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ecbpf.chain.change import Change
 from ecbpf.chain.contents import SLOTS, program_in
-from ecbpf.chain.occupant import Occupant, maps_of, require_root
+from ecbpf.chain.occupant import Occupant, find_root, maps_of, require_root
 from ecbpf.chain.pins import folder_of, locked, slot_folder, staged_folder
 from ecbpf.chain.repair import mark_occupied, pin_slot, repair
 from ecbpf.chain.sharing import frags_of, share_chain, share_own
@@ -19,7 +19,7 @@ from ecbpf.kernel.map import kernel_name
 from ecbpf.kernel.object import Object
 from ecbpf.kernel.program import Program
 
-__all__ = ["check_slot", "empty", "pins_of", "put", "put_back"]
+__all__ = ["check_filled", "check_slot", "empty", "pins_of", "put", "put_back"]
 
 
 def check_slot(slot: int) -> int:
@@ -108,9 +108,19 @@ def empty(interface: str, slot: int, check: Callable[[str], object] | None = Non
         if check is not None:
             check(interface)
         if not root.program_array.delete(slot):
-            raise EcbpfError(interface, f"slot {slot} is empty already", "see ecbpf status")
+            raise _is_empty(interface, slot)
         repair(interface)
         return Change(interface, "slot", "emptied", slot)
+
+
+def check_filled(interface: str, slot: int) -> None:
+    """Raise what empty() would raise about the slot as it is now, and change nothing."""
+    if program_in(find_root(interface), check_slot(slot)) is None:
+        raise _is_empty(interface, slot)
+
+
+def _is_empty(interface: str, slot: int) -> EcbpfError:
+    return EcbpfError(interface, f"slot {slot} is empty already", "see ecbpf status")
 
 
 def _program_name(new: Object, subprogram: Subprogram) -> str:

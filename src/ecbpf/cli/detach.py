@@ -20,8 +20,10 @@ def run(options: argparse.Namespace) -> int:
     if options.slot is None:
         detach_root(interfaces)
         return 0
-    from ecbpf.chain.slots import empty
+    from ecbpf.chain.slots import check_filled, empty
 
+    for interface in interfaces:
+        check_filled(interface, options.slot)
     print_changes(empty(interface, options.slot) for interface in interfaces)
     return 0
 

@@ -5,7 +5,7 @@ import os
 import sys
 
 import ecbpf
-from ecbpf.cli.output import notice
+from ecbpf.cli.output import flush, notice
 from ecbpf.cli.parser import Parser
 from ecbpf.errors import EcbpfError, MissingError
 from ecbpf.notices import listen
@@ -71,7 +71,7 @@ def run(act: "Callable[[], int]", *, debug: bool = False) -> int:
     listen(notice)
     try:
         status = act()
-        sys.stdout.flush()
+        flush()
         return status
     except KeyboardInterrupt:
         return 130

@@ -19,6 +19,7 @@ __all__ = [
     "change_text",
     "counters_text",
     "date",
+    "flush",
     "notice",
     "print_changes",
     "print_cleared",
@@ -44,6 +45,12 @@ def set_output(encoding: "str | None" = None) -> None:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def flush() -> None:
+    """Write what was printed, where there is a standard output: a service may be started without one."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def date(seconds: float) -> str:

@@ -79,7 +79,11 @@ def add_verbs(
 def add_interfaces(parser: argparse.ArgumentParser, *, plain: bool) -> None:
     """``-i IFACES``; plain: IFACES also without the flag."""
     parser.add_argument(
-        "-i", "--interface", metavar="IFACES", help="one interface, or several separated by , - or :"
+        "-i",
+        "--interface",
+        metavar="IFACES",
+        action="append",
+        help="one interface, or several separated by , - or :",
     )
     if plain:
         parser.add_argument("interfaces", metavar="IFACES", nargs="*", help="the same without the flag")
@@ -87,7 +91,8 @@ def add_interfaces(parser: argparse.ArgumentParser, *, plain: bool) -> None:
 
 def interfaces_of(options: argparse.Namespace, *, needed: bool = True) -> list[str]:
     """The interfaces on the command line, each once. Raises DataError; UsageError if needed and there are none."""
-    given = [*([options.interface] if options.interface else []), *getattr(options, "interfaces", [])]
+    flagged = options.interface or []
+    given = [*([flagged] if isinstance(flagged, str) else flagged), *getattr(options, "interfaces", [])]
     found = list(dict.fromkeys(name for text in given for name in parse_list(text)))
     if needed and not found:
         raise UsageError("interface", "none given", "--interface IFACES: one, or several separated by commas")
@@ -149,6 +154,8 @@ def _host_and_port(text: str) -> tuple[str, int]:
     """``HOST``, ``HOST:PORT``, ``[IPV6]:PORT`` or an IPv6 address alone."""
     from ecbpf.metrics.statsd import DEFAULT_PORT
 
+    if not text.strip(":[]") or text.count("[") != text.count("]"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid address of a statsd daemon: HOST, HOST:PORT")
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]") or (":" in host and not host.endswith("]")):
         host, port = text, str(DEFAULT_PORT)

@@ -123,7 +123,7 @@ def serve(
 
     with contextlib.ExitStack() as stack:
         daemon = stack.enter_context(contextlib.closing(Statsd(*statsd))) if statsd else None
-        sys.stdout.flush()
+        output.flush()
         output.print_changes(serve_interfaces(interfaces, kind, daemon, detach_on_exit=detach_on_exit, made=made))
 
 

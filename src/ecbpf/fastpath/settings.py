@@ -25,12 +25,9 @@ class _VlanId(Number):
         """The values that it takes: not 0."""
         return f"1 to {self.high}, or {self.low} ({self.lowest})"
 
-    def parse(self, text: str) -> int:
+    def check(self, value: object, text: str | None = None) -> None:
         """Raises UsageError."""
-        value = super().parse(text)
-        if value == 0:
-            raise UsageError(f"{self.name}={text}", f"not a valid {self.unit}", f"give {self.range}")
-        return value
+        super().check(value or None, str(value) if text is None else text)
 
 
 _ROWS: tuple[Setting, ...] = (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ecbpf.errors import UsageError
 from ecbpf.fastpath.flows import Flow, count_flows, iterate_flows
 from ecbpf.fastpath.programs import made_for
 from ecbpf.fastpath.running import RunningFastPath, find_fastpath
@@ -21,6 +23,8 @@ __all__ = [
     "status_of",
     "table_status",
 ]
+
+_MAC = re.compile("[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ def fastpath_status() -> FastPathStatus:
 
 def fastpath_flows(*, by_silence: bool = False, server: str = "") -> Iterator[Flow]:
     """The flows that it has learned, as flows.iterate_flows(). Raises as running.find_fastpath()."""
+    if server and not _MAC.fullmatch(server):
+        raise UsageError(repr(server), "not a valid MAC address", "give it as 02:00:00:00:00:01")
     return iterate_flows(find_fastpath().flow_table, by_silence=by_silence, server=server)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 from ecbpf.errors import MissingError, kernel_error
@@ -31,7 +32,8 @@ def lines() -> Iterator[str]:
             for line in pipe:
                 yield line.rstrip("\n")
     except OSError as error:
-        raise kernel_error(path, error.errno or 0, "is another reader there?") from None
+        hint = "is another reader there?" if error.errno == errno.EBUSY else ""
+        raise kernel_error(path, error.errno or 0, hint) from None
 
 
 def _mount() -> None:

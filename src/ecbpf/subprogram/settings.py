@@ -52,6 +52,11 @@ class Switch:
             raise UsageError(f"{self.name}={text}", "neither on nor off", f"{self.name}=on or {self.name}=off")
         return _WORDS[text.lower()]
 
+    def check(self, value: object) -> None:
+        """Raise UsageError if `value` is not one of this setting."""
+        if not isinstance(value, bool):
+            raise UsageError(f"{self.name}={value}", "neither True nor False", "give a bool")
+
 
 @dataclass(frozen=True)
 class Number:
@@ -86,9 +91,17 @@ class Number:
         """The number in decimal digits. Raises UsageError."""
         digits = text.removeprefix("-") if self.low < 0 else text
         is_number = digits.isascii() and digits.isdigit() and len(digits) <= len(str(self.high))
-        if not is_number or not self.low <= int(text) <= self.high:
-            raise UsageError(f"{self.name}={text}", f"not a valid {self.unit}", f"give {self.range}")
-        return int(text)
+        value = int(text) if is_number else None
+        self.check(value, text)
+        assert value is not None
+        return value
+
+    def check(self, value: object, text: str | None = None) -> None:
+        """Raise UsageError if `value` is not one of this setting. text: what it was given as."""
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        if not is_number or not self.low <= value <= self.high:  # type: ignore[operator]
+            shown = str(value) if text is None else text
+            raise UsageError(f"{self.name}={shown}", f"not a valid {self.unit}", f"give {self.range}")
 
 
 Setting = Switch | Number
@@ -124,13 +137,22 @@ class SettingTable:
     def _parse(self, text: str) -> tuple[str, bool | int]:
         name, equals, value = text.partition("=")
         if name not in self.rows or not equals:
-            names = f"NAME=VALUE; names: {', '.join(self.rows)}" if self.rows else "it has none"
-            raise UsageError(repr(text), f"not a setting of {self._owner}", names)
+            raise self._unknown(text)
         return name, self.rows[name].parse(value)
 
+    def _unknown(self, text: str) -> UsageError:
+        names = f"NAME=VALUE; names: {', '.join(self.rows)}" if self.rows else "it has none"
+        return UsageError(repr(text), f"not a setting of {self._owner}", names)
+
     def check(self, known: Container[str], wanted: Values) -> None:
-        """Raise EcbpfError if a wanted setting is not among the `known` ones of the running version."""
-        for name in wanted:
+        """Raise what is wrong with wanted settings, given what the running version has.
+
+        UsageError: there is no such setting, or a value is not one of it. EcbpfError: `known` lacks it.
+        """
+        for name, value in wanted.items():
+            if name not in self.rows:
+                raise self._unknown(name)
+            self.rows[name].check(value)
             if name not in known:
                 why = f"the running version of {self._owner} does not have this setting"
                 raise EcbpfError(name, why, f"{self._upgrade} upgrades it")

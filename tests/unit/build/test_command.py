@@ -27,6 +27,8 @@ def folder(tmp_path: Path) -> Path:
         "warns.bpf.c": PROGRAM + WARNS,
         "names.bpf.c": PROGRAM + "int class = 1;",
         "7.bpf.c": PROGRAM,
+        "mine.py": "print('mine')",
+        "text": "not C at all",
     }.items():
         (tmp_path / name).write_text(text)
     return tmp_path
@@ -63,7 +65,10 @@ def test_the_output_file(folder: Path, words: str, written: str) -> None:
 
 # Command line, exit status (README), how the one line begins.
 REFUSED = [
-    ("--skeleton missing.bpf.c", 65, "ecbpf: missing.bpf.c: clang refuses it:"),
+    ("--skeleton missing.bpf.c", 65, "ecbpf: missing.bpf.c: no such file; give a kernel program, NAME.bpf.c"),
+    ("ttl.bpf.c -o ttl.bpf.c", 64, "ecbpf: ttl.bpf.c: is the source itself; -o another file"),
+    ("--skeleton ttl.bpf.c -o mine.py", 1, "ecbpf: mine.py: a file that is not a skeleton is there; -o NAME.py: "),
+    ("text", 65, "ecbpf: text: clang refuses it:"),
     ("--skeleton broken.bpf.c", 65, "ecbpf: broken.bpf.c: clang refuses it:"),
     (
         "--skeleton names.bpf.c",
@@ -88,6 +93,7 @@ def test_refusals(folder: Path, words: str, status: int, message: str) -> None:
     assert "Traceback" not in done.stderr
     assert "clang refuses" in message or done.stderr.count("\n") == 1
     assert set(os.listdir(folder)) == before
+    assert ((folder / "ttl.bpf.c").read_text(), (folder / "mine.py").read_text()) == (PROGRAM, "print('mine')")
 
 
 @pytest.mark.parametrize("flags", [[], ["--skeleton"]])

@@ -76,5 +76,5 @@ def test_help_has_a_line_per_setting(capsys: pytest.CaptureFixture[str], verb: s
 def test_words_and_options(parser: Parser, words: str, verb: str, options: dict[str, object]) -> None:
     parsed = vars(parser.parse_args(["filter", *words.split(), "-i", "eth0"]))
     assert parsed["verb"] == verb
-    assert parsed["interface"] == "eth0"
+    assert parsed["interface"] == ["eth0"]
     assert {name: parsed[name] for name in options} == options

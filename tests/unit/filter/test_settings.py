@@ -1,13 +1,14 @@
 """Settings of the filter as they are typed."""
 
 import ctypes
+from typing import Any
 
 import pytest
 
 from ecbpf.errors import EcbpfError, UsageError
 from ecbpf.filter.subprogram import Filter
 from ecbpf.kernel.globals import Globals
-from ecbpf.subprogram.settings import SECTION
+from ecbpf.subprogram.settings import SECTION, SettingTable, Switch
 
 TABLE = Filter.table
 DEFAULTS = TABLE.defaults
@@ -68,9 +69,40 @@ def test_read_and_write(live: Globals) -> None:
 
 
 def test_an_older_filter_without_the_setting_stays_unchanged(live: Globals) -> None:
+    newer = SettingTable(
+        "filter", "ecbpf filter attach", [*TABLE.rows.values(), Switch("of_tomorrow", True, "new")]
+    )
     why = "the running version of filter does not have this setting"
     message = f"of_tomorrow: {why}; ecbpf filter attach upgrades it"
-    for attempt in (TABLE.write, TABLE.check):
+    for attempt in (newer.write, newer.check):
         with pytest.raises(EcbpfError, match=f"^{message}$"):
             attempt(live, {"ptb_send": False, "of_tomorrow": True})
+    assert TABLE.read(live) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (
+            {"frags_drop": False, "ptb_max_pps": "x"},
+            "ptb_max_pps=x: not a valid number of packets per second",
+        ),
+        (
+            {"frags_drop": False, "ptb_max_pps": True},
+            "ptb_max_pps=True: not a valid number of packets per",
+        ),
+        (
+            {"frags_drop": False, "ptb_max_pps": 2**32},
+            "ptb_max_pps=4294967296: not a valid number of",
+        ),
+        ({"frags_drop": False, "ptb_send": "off"}, "ptb_send=off: neither True nor False; give a bool"),
+        ({"frags_drop": False, "nope": 1}, "'nope': not a setting of filter; NAME=VALUE; names: frags_drop, "),
+    ],
+)
+def test_of_values_that_a_program_gives_all_are_stored_or_none(
+    live: Globals, values: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        TABLE.write(live, values)
+    assert str(raised.value).startswith(said)
     assert TABLE.read(live) == DEFAULTS

@@ -8,7 +8,7 @@ from contextlib import closing
 
 from ecbpf.cli.filter import add_statsd_arguments
 from ecbpf.cli.main import run
-from ecbpf.cli.output import print_changes, set_output
+from ecbpf.cli.output import flush, print_changes, set_output
 from ecbpf.cli.parser import Parser, interfaces_of
 from ecbpf.errors import UsageError
 
@@ -70,7 +70,7 @@ def _act(options: argparse.Namespace) -> int:
     # Before anything changes: the host may not exist.
     with closing(Statsd(*statsd_address(options.statsd_host, options.statsd_port))) as statsd:
         _change_or_show(options, interfaces, settings)
-        sys.stdout.flush()
+        flush()
         detach_on_exit = options.statsd_detach_on_exit
         print_changes(
             serve_interfaces(interfaces, Filter, statsd, detach_on_exit=detach_on_exit, made=RunningFilter)

@@ -19,6 +19,7 @@ from ecbpf.cli.parser import (
 from ecbpf.errors import UsageError
 from ecbpf.fastpath.settings import TABLE
 from ecbpf.metrics.statsd import DEFAULT_PORT
+from ecbpf.netdev.interfaces import parse_list
 
 __all__ = ["ADDRS_IFS", "add_arguments", "count", "run"]
 
@@ -68,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_interfaces(parser: argparse.ArgumentParser, inbound: str, outbound: str) -> None:
-    parser.add_argument("-i", "--interface", metavar="IFACES", help=inbound)
-    parser.add_argument("-o", "--outbound", metavar="IFACES", help=outbound)
+    parser.add_argument("-i", "--interface", metavar="IFACES", action="append", help=inbound)
+    parser.add_argument("-o", "--outbound", metavar="IFACES", action="append", default=[], help=outbound)
 
 
 def _add_attach(parser: argparse.ArgumentParser) -> None:
@@ -110,14 +111,14 @@ def run(options: argparse.Namespace) -> int:
         case "attach" | "load":
             commands.attach(
                 interfaces_of(options, needed=False),
-                commands.interfaces_in(options.outbound),
+                _outbound(options),
                 TABLE.parse(options.settings),
                 commands.addresses_in(excluded=options.exclude, interfaces=options.addrs_ifs),
                 flows=options.flows,
                 force=options.force,
             )
         case "detach" | "unload":
-            commands.detach(interfaces_of(options, needed=False), commands.interfaces_in(options.outbound))
+            commands.detach(interfaces_of(options, needed=False), _outbound(options))
         case "status" | "stats" if options.watch is not None:
             commands.watch(options.watch, options.count, as_json=options.json)
         case "status" | "show" as verb:
@@ -138,6 +139,10 @@ def run(options: argparse.Namespace) -> int:
         case "exclude":
             _exclude(options)
     return 0
+
+
+def _outbound(options: argparse.Namespace) -> list[str]:
+    return list(dict.fromkeys(name for text in options.outbound for name in parse_list(text)))
 
 
 def _exclude(options: argparse.Namespace) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 
 from ecbpf.cli.fastpath import output
-from ecbpf.cli.output import counters_text, print_changes, print_cleared, print_json, print_rates
+from ecbpf.cli.output import counters_text, flush, print_changes, print_cleared, print_json, print_rates
 from ecbpf.fastpath.addresses import AddressChange, parse_addresses
 from ecbpf.fastpath.running import find_fastpath
 from ecbpf.fastpath.service import serve_fastpath
@@ -123,6 +122,6 @@ def show_excluded(*, as_json: bool = False) -> None:
 
 def serve(statsd: tuple[str, int] | None) -> None:
     """Run the service until it is stopped. statsd: host and port of the daemon, None: no counts are sent."""
-    sys.stdout.flush()
+    flush()
     with contextlib.ExitStack() as stack:
         serve_fastpath(stack.enter_context(contextlib.closing(Statsd(*statsd))) if statsd else None)

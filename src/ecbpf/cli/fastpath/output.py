@@ -6,7 +6,7 @@ import itertools
 import json
 import sys
 
-from ecbpf.cli.output import counters_text, print_changes, print_json, print_setting_changes, warn
+from ecbpf.cli.output import counters_text, flush, print_changes, print_json, print_setting_changes, warn
 from ecbpf.subprogram.settings import word
 
 TYPE_CHECKING = False  # typing's own costs its import
@@ -106,8 +106,9 @@ def print_addresses(addresses: list[IpAddress], *, as_json: bool) -> None:
 
 def print_flows(flows: Iterator[Flow], *, as_json: bool) -> None:
     """A table, or a JSON array with one flow per line; printed as they come: there may be millions."""
-    sys.stdout.writelines(_flows_json(flows) if as_json else _flows_text(flows))
-    sys.stdout.flush()
+    if sys.stdout is not None:
+        sys.stdout.writelines(_flows_json(flows) if as_json else _flows_text(flows))
+        flush()
 
 
 def _flows_json(flows: Iterator[Flow]) -> Iterator[str]:
