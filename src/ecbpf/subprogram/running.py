@@ -28,7 +28,7 @@ class Running:
         self.maps: dict[str, Map] = maps_of(program)
         missing = missing_maps(kind, self.maps)
         if missing:
-            why = f"{kind.name} there is of another version: it has no map {missing[0]}"
+            why = f"the {kind.name} that runs is of another version: it has no map {missing[0]}"
             raise EcbpfError(interface or kind.name, why, kind.replace_hint(interface))
 
     @property

@@ -98,8 +98,7 @@ class Number:
 
     def check(self, value: object, text: str | None = None) -> None:
         """Raise UsageError if `value` is not one of this setting. text: what it was given as."""
-        is_number = isinstance(value, int) and not isinstance(value, bool)
-        if not is_number or not self.low <= value <= self.high:  # type: ignore[operator]
+        if not isinstance(value, int) or not self.low <= value <= self.high:
             shown = str(value) if text is None else text
             raise UsageError(f"{self.name}={shown}", f"not a valid {self.unit}", f"give {self.range}")
 

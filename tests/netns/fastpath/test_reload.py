@@ -280,7 +280,7 @@ def test_one_of_a_version_that_this_one_cannot_read(nic: str, tmp_path: Path) ->
         strange.load()
         put_egress(nic, strange.programs["tc_fastpath_prog"])
     error = (
-        "ecbpf: fast path: the fast path there is of another version: it has no map fastpath_flows; "
+        "ecbpf: fast path: the fast path that runs is of another version: it has no map fastpath_flows; "
         "ecbpf fastpath detach, and attach it again\n"
     )
     for line in (

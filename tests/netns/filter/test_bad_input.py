@@ -60,7 +60,7 @@ _LINES = [
     ("ecbpf filter serve -i IF --statsd localhost:65536", 64, "'65536' is not a valid port: 1 to 65535"),
     ("ecbpf filter serve -i IF --statsd localhost:", 64, "'' is not a valid port: 1 to 65535"),
     ("ecbpf filter serve -i IF --statsd [::1]:x", 64, "'x' is not a valid port: 1 to 65535"),
-    ("ecbpf filter serve -i IF --statsd ''", 65, "no address of a statsd daemon"),
+    ("ecbpf filter serve -i IF --statsd ''", 64, "'' is not a valid address of a statsd daemon"),
     ("ecbpf filter status -i IF --watch 0", 64, "'0' is not a valid number of seconds: 0.1 to 86400"),
     ("ecbpf filter status -i IF --watch fast", 64, "'fast' is not a valid number of seconds"),
     ("ecbpf filter status -i IF,FAR --watch", 1, "FAR: no filter in slot 2"),

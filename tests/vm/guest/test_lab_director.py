@@ -87,7 +87,7 @@ DAMAGES = {
     "ip -n ecbpf-director-router route del 192.168.60.0/24": "router: no route to 192.168.60.0/24",
     "ip -n ecbpf-director-router -6 route del fd00:60::/64": "router: no route to fd00:60::/64",
     "ip -n ecbpf-director-switch link set director xdp off": "switch director: no XDP program",
-    "ip -n ecbpf-director-switch link set real1 nomaster": "switch real1: no port of br0",
+    "ip -n ecbpf-director-switch link set real1 nomaster": "switch real1: not in the bridge br0",
     f"kill -9 $(ip netns pids {REALS[0]})": "real1: no web server",
     "ip netns delete ecbpf-director-client": "client: no namespace",
 }

@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import sys
 
-from ecbpf.cli.fastpath import commands
 from ecbpf.cli.fastpath.arguments import ADDRS_IFS, count
 from ecbpf.cli.main import run
 from ecbpf.cli.parser import STATSD_HOST, Parser, seconds
@@ -97,6 +96,8 @@ def main() -> int:
 
 
 def _act(options: argparse.Namespace) -> int:
+    from ecbpf.cli.fastpath import commands
+
     settings = _settings(options)
     _check(options, settings)
     addresses = _addresses(options)
@@ -137,6 +138,8 @@ def _roots(options: argparse.Namespace, interfaces: list[str]) -> Iterator[list[
 
 
 def _show(options: argparse.Namespace, pause: float | None, times: int | None) -> None:
+    from ecbpf.cli.fastpath import commands
+
     if options.display_excluded_addrs:
         commands.show_excluded()
     if options.parameters_display:
@@ -160,6 +163,8 @@ def _repetition(words: list[str]) -> tuple[float | None, int | None]:
 
 
 def _addresses(options: argparse.Namespace) -> AddressChange:
+    from ecbpf.cli.fastpath import commands
+
     what, text = options.excluded_addrs or ("add", "")
     if what.lower() not in ("add", "del", "delete"):
         raise UsageError(f"-e {what}", "neither add nor del", "-e add A,B or -e del A,B")
