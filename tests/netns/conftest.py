@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ecbpf.chain.repair import sweep
 from ecbpf.kernel.bpffs import BPFFS, mount_bpffs
 from ecbpf.lab.namespace import inside_namespace
 from tests.support.cpus import on_one_cpu
@@ -24,8 +25,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def bpffs() -> None:
+def bpffs() -> Iterator[None]:
+    """Mounted; at the end without the pins of interfaces that tests have left attached and deleted."""
     mount_bpffs()
+    yield
+    sweep()
 
 
 @pytest.fixture

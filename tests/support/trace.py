@@ -7,12 +7,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from ecbpf.kernel.tracepipe import TRACEFS
+
 __all__ = ["traced"]
 
 
 @contextlib.contextmanager
 def traced() -> Iterator[Callable[[str, int], list[str]]]:
-    """Run `ecbpf trace`; gives a function that waits for `count` lines with a text in them, and returns them."""
+    """Run `ecbpf trace`; gives a function that waits for `count` lines with a text in them, and returns them.
+
+    The pipe is emptied first: what a test before it logged and nobody read is still in there.
+    """
+    with contextlib.suppress(FileNotFoundError), open(f"{TRACEFS}/trace", "w", encoding="ascii"):
+        pass
     command = [sys.executable, "-m", "ecbpf.cli.main", "trace"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
